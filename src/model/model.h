@@ -1,0 +1,31 @@
+#pragma once
+#include <memory>
+
+#include "model/batch.h"
+#include "model/kv_pool.h"
+#include "tensor/ctx.h"
+
+namespace lmdeploy {
+
+// What the engine must know of a model, whatever its architecture.
+struct ModelInfo {
+  int num_layers = 0;
+  std::int32_t vocab_size = 0;               // width of the logits
+  std::int32_t max_position_embeddings = 0;  // longest context that the weights were made for
+  ops::KvLayout kv_layout;
+  std::int64_t weight_bytes = 0;       // held in memory
+  std::int64_t decode_read_bytes = 0;  // weights that one decode step of one token reads
+};
+
+// Immutable after load; all that changes from step to step is a parameter.
+class Model {
+ public:
+  virtual ~Model() = default;
+  virtual const ModelInfo& info() const = 0;
+
+  // Computes the batch's tokens, adds their keys and values to the pool, and writes the logits of
+  // batch.logits_rows. logits: [logits_rows.size(), vocab_size] f32.
+  virtual void forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const = 0;
+};
+
+}  // namespace lmdeploy

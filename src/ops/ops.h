@@ -1,0 +1,91 @@
+#pragma once
+// All arithmetic of the models, as free functions over views. <op>.cc checks shapes and dispatches on the
+// device; headers of ref/, cpu/ and cuda/ are private to this folder.
+//
+// Letters: m rows (tokens), n outputs, k inputs, h query heads, g kv heads, d head_dim, v vocabulary.
+// The residual stream and the outputs of linear layers are f32; what a linear layer reads has its weights'
+// dtype.
+//
+// Numbers do not depend on company: an output element is accumulated in one order whatever m is, and
+// attention is split at fixed positions counted from 0. So a sequence's results are bit-equal alone, batched,
+// chunked and recomputed (docs/structure.md).
+#include <cstdint>
+#include <span>
+
+#include "ops/kv_layer.h"
+#include "ops/packed_matrix.h"
+#include "tensor/ctx.h"
+
+namespace lmdeploy::ops {
+
+// y[i] = table[ids[i]]. y: [m, k] f32. The packed overload reads the rows out of a tied head.
+void embed(Ctx& ctx, std::span<const std::int32_t> ids, const View& table /* [v, k] */, const View& y);
+void embed(Ctx& ctx, std::span<const std::int32_t> ids, const PackedMatrix& table /* [v, k] */,
+           const View& y);
+
+// y = x / sqrt(mean(x^2) + eps) * weight over the last dimension (Zhang & Sennrich 2019, eq. 4).
+// x: [m, k] or [m, h, d] f32; weight: [k] or [d] f32; y: x's shape, f32, bf16 or f16 (may be x itself).
+void rms_norm(Ctx& ctx, const View& x, const View& weight, float eps, const View& y);
+
+struct LinearOptions {
+  View bias;                // [n] f32, or empty
+  bool accumulate = false;  // y += instead of y =
+};
+// y = x W^T (+ bias). x: [m, k] of w.dtype; y: [m, n] f32.
+void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options = {});
+
+// Row i: cos(positions[i] * inv_freq) * scale in [0, d/2), sin(...) * scale in [d/2, d). y: [m, d] f32;
+// inv_freq: [d/2].
+void rope_table(Ctx& ctx, std::span<const std::int32_t> positions, std::span<const float> inv_freq,
+                float scale, const View& y);
+// Rotates the pairs (x[j], x[j + d/2]) in place (Su et al. 2021, the half-split form of GPT-NeoX).
+// x: [m, h, d] f32; table: [m, d] from rope_table.
+void rope(Ctx& ctx, const View& x, const View& table);
+
+// Writes k and v, [m, g, d] f32, to the slots of one layer's cache; slot = block * block_len + offset.
+void store_kv(Ctx& ctx, const View& k, const View& v, std::span<const std::int32_t> slots,
+              const KvLayer& cache);
+
+// Which tokens belong together in this step (see model/batch.h).
+struct AttentionBatch {
+  std::span<const std::int32_t> query_starts;  // [num_seqs + 1]: rows of q
+  std::span<const std::int32_t> context_lens;  // [num_seqs]: tokens in the cache, this step's included
+  std::span<const std::int32_t> block_tables;  // [num_seqs, max_blocks]
+  std::int32_t max_blocks = 0;
+  float scale = 1;                  // of q.k, before the softmax
+  std::int32_t sliding_window = 0;  // 0: none; otherwise position p sees (p - window, p]
+};
+// Causal attention over the paged cache; the step's own keys must already be stored. q: [m, h, d] f32; the
+// query at row i of sequence s has position context_len - query_len + i. y: [m, h * d] f32, bf16 or f16.
+void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y);
+
+// y = silu(x[:, :k]) * x[:, k:]. x: [m, 2k] f32; y: [m, k] f32, bf16 or f16.
+void silu_mul(Ctx& ctx, const View& x, const View& y);
+
+// Copies and converts. Both [m, k]; f32, bf16, f16.
+void cast(Ctx& ctx, const View& x, const View& y);
+
+// logprobs[i] = log_softmax(logits[i])[targets[i]], accumulated in double. logits: [m, v] f32.
+void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
+                    std::span<float> logprobs);
+
+// One row's way from logits to a token: repetition penalty (Keskar et al. 2019, section 4.1), banned ids,
+// temperature, top_k, top_p (Holtzman et al. 2020), min_p (Nguyen et al. 2024), then one draw. temperature 0
+// is argmax, the lowest id winning a tie.
+struct SamplingRow {
+  float temperature = 1;
+  std::int32_t top_k = 0;  // 0: all
+  float top_p = 1;
+  float min_p = 0;
+  float repetition_penalty = 1;
+  std::span<const std::int32_t> penalized_ids;  // distinct ids that the repetition penalty applies to
+  std::span<const std::int32_t> banned_ids;     // never drawn
+  std::uint64_t seed = 0;                       // with `draw`, decides the random number: no state, no order
+  std::uint64_t draw = 0;                       // how many tokens this sequence has drawn before
+};
+// tokens[i] from logits[i], which is overwritten; logprobs[i] of that token before the sampling changes, [m]
+// or empty. A row of NaN, or with every id banned, yields -1.
+void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens,
+            std::span<float> logprobs);
+
+}  // namespace lmdeploy::ops

@@ -1,0 +1,25 @@
+#pragma once
+#include "base/thread_pool.h"
+#include "tensor/workspace.h"
+
+namespace lmdeploy {
+
+enum class Device { cpu, cuda };
+
+// Instruction sets that the CPU kernels are built for, best last.
+enum class CpuIsa { generic, avx2, avx512_bf16 };
+
+const char* cpu_isa_name(CpuIsa isa);  // "x86-64", "AVX2", "AVX-512 bf16"
+CpuIsa best_cpu_isa();                 // of the machine that runs this
+
+// Where an op runs: passed to every op, never stored by one. One Ctx per engine thread.
+struct Ctx {
+  Device device = Device::cpu;
+  CpuIsa cpu_isa = best_cpu_isa();
+  ThreadPool* pool = nullptr;      // cpu
+  void* stream = nullptr;          // cuda: cudaStream_t
+  Allocator* allocator = nullptr;  // memory of `device` that outlives a step
+  Workspace* workspace = nullptr;  // memory of `device` for one step
+};
+
+}  // namespace lmdeploy

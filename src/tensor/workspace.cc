@@ -1,0 +1,43 @@
+#include "tensor/workspace.h"
+
+#include <algorithm>
+
+namespace lmdeploy {
+namespace {
+
+constexpr std::size_t kAlignment = 64;
+constexpr std::size_t kMinChunkBytes = std::size_t{4} << 20;
+
+}  // namespace
+
+View Workspace::take(DType dtype, Shape shape) {
+  View view(nullptr, dtype, shape);
+  const std::size_t bytes =
+      (static_cast<std::size_t>(view.bytes()) + kAlignment - 1) / kAlignment * kAlignment;
+  while (current_ < chunks_.size() && chunks_[current_].memory.bytes() - chunks_[current_].used_bytes < bytes)
+    current_++;
+  if (current_ == chunks_.size())
+    chunks_.push_back({allocator_->allocate(std::max(bytes, kMinChunkBytes)), 0});
+  Chunk& chunk = chunks_[current_];
+  view.data = static_cast<char*>(chunk.memory.data()) + chunk.used_bytes;
+  chunk.used_bytes += bytes;
+  return view;
+}
+
+std::size_t Workspace::reserved_bytes() const noexcept {
+  std::size_t bytes = 0;
+  for (const Chunk& chunk : chunks_) bytes += chunk.memory.bytes();
+  return bytes;
+}
+
+Workspace::Scope::Mark Workspace::mark() const noexcept {
+  return {current_, current_ < chunks_.size() ? chunks_[current_].used_bytes : 0};
+}
+
+void Workspace::reset(const Scope::Mark& mark) noexcept {
+  for (std::size_t i = mark.chunk_idx + 1; i < chunks_.size(); i++) chunks_[i].used_bytes = 0;
+  current_ = mark.chunk_idx;
+  if (current_ < chunks_.size()) chunks_[current_].used_bytes = mark.used_bytes;
+}
+
+}  // namespace lmdeploy

@@ -1,0 +1,40 @@
+#pragma once
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "text/tokenizer.h"
+
+namespace lmdeploy {
+
+struct StreamDecoderOptions {
+  Tokenizer::DecodeOptions decode;
+  std::vector<std::string> stop;  // stop strings of any length, none empty
+  bool include_stop_str_in_output = false;
+};
+
+// Tokens in, text out: the pieces add up to the decoding of all tokens, cut before the first stop string. A
+// piece never ends inside a UTF-8 character, and text that may be the beginning of a stop string is held back
+// until it is not.
+class StreamDecoder {
+ public:
+  StreamDecoder(const Tokenizer& tokenizer, StreamDecoderOptions options);
+
+  // Text that is certain now, possibly empty. After stopped() it is always empty.
+  std::string feed(TokenId token);
+  // What was held back, once no token follows. An unfinished character becomes U+FFFD.
+  std::string finish();
+  bool stopped() const noexcept { return stopped_; }  // a stop string was met
+
+ private:
+  std::string release(bool all);
+
+  const Tokenizer& tokenizer_;
+  StreamDecoderOptions options_;
+  std::vector<TokenId> ids_;     // tokens whose text is not settled yet, after a context of settled ones
+  std::size_t num_settled_ = 0;  // of ids_
+  std::string pending_;          // settled text that may begin a stop string
+  bool stopped_ = false;
+};
+
+}  // namespace lmdeploy

@@ -1,0 +1,81 @@
+#pragma once
+// From prompt ids to pieces of text: the engine, the stream decoder, stop strings, finish reasons and counts
+// in one place, for the HTTP routes and for the terminal chat.
+//
+// The terminal chat, on its own thread:
+//   std::atomic<bool> interrupted;                                  // set by the SIGINT handler
+//   auto result = generate(model, std::move(ids), params, [&](const TextDelta& delta) {
+//     fmt::print("{}", delta.text);
+//     return !interrupted.load();                                   // false ends the answer
+//   });
+//   if (const auto* rejected = std::get_if<Rejected>(&result)) ...  // e.g. the conversation is too long
+#include <functional>
+#include <memory>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "server/served_model.h"
+
+namespace lmdeploy {
+
+struct GenerationParams {
+  SamplingParams sampling;
+  std::int32_t max_new_tokens = 0;      // 0: until the session length is reached
+  std::int32_t min_new_tokens = 0;      // stop tokens are not drawn before; stop strings still end the answer
+  std::vector<TokenId> stop_token_ids;  // beside the model's own
+  std::vector<std::string> stop;        // none empty
+  bool include_stop_str_in_output = false;
+  bool ignore_eos = false;  // the model's own stop tokens do not end the answer; stop_token_ids still do
+  bool skip_special_tokens = true;
+  bool spaces_between_special_tokens = true;
+};
+
+// One step of an answer as text. The last delta has a finish_reason: stop also for a stop string.
+struct TextDelta {
+  std::string text;  // may be empty: a token whose text is not certain yet
+  FinishReason finish_reason = FinishReason::none;
+  std::string error;  // with finish_reason error
+  std::int32_t num_prompt_tokens = 0;
+  std::int32_t num_generated_tokens = 0;  // so far, a stop token included
+};
+
+class Generation : public std::enable_shared_from_this<Generation> {
+ public:
+  using Callback = std::function<void(const TextDelta&)>;
+  // Runs the tasks one after another, in order, never inside the call itself. Called on the engine's thread.
+  using Post = std::function<void(std::function<void()>)>;
+
+  // Submits to the engine. The callback runs through `post` only, once per token, until a finish_reason. The
+  // generation keeps itself alive until then.
+  static std::variant<std::shared_ptr<Generation>, Rejected> start(const ServedModel& model,
+                                                                   std::vector<TokenId> prompt_ids,
+                                                                   const GenerationParams& params, Post post,
+                                                                   Callback callback);
+
+  // Ends the answer; the callback is not called any more. Where the callback runs, or before its first run.
+  void abort();
+
+ private:
+  struct Token {};
+
+ public:
+  Generation(Token, const ServedModel& model, std::int32_t num_prompt_tokens, const GenerationParams& params,
+             Callback callback);
+  ~Generation();
+
+ private:
+  void on_output(const Output& output);
+
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+// The blocking form: calls on_delta on the calling thread for every delta. Once it returns false the answer
+// is aborted and this returns; the delta that is returned then has finish_reason abort. Otherwise it returns
+// the last delta.
+std::variant<TextDelta, Rejected> generate(const ServedModel& model, std::vector<TokenId> prompt_ids,
+                                           const GenerationParams& params,
+                                           const std::function<bool(const TextDelta&)>& on_delta);
+
+}  // namespace lmdeploy

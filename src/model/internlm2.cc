@@ -1,0 +1,73 @@
+// InternLM2 and InternLM2.5: Llama's arithmetic under other names, with q, k and v in one tensor whose rows
+// are grouped by kv head: [g query heads, key, value] x num_key_value_heads, g = num_attention_heads /
+// num_key_value_heads.
+#include <utility>
+#include <vector>
+
+#include "model/decoder_reader.h"
+
+namespace lmdeploy {
+namespace {
+
+// From wqkv's order of rows to the one of Attention::qkv: all queries, all keys, all values.
+std::vector<RowMove> ungroup_qkv(const HfConfig& config) {
+  const std::int64_t d = config.head_dim, num_kv_heads = config.num_key_value_heads;
+  const std::int64_t group_rows = config.num_attention_heads / num_kv_heads * d;
+  const std::int64_t first_key = config.num_attention_heads * d, first_value = first_key + num_kv_heads * d;
+  std::vector<RowMove> moves;
+  for (std::int64_t g = 0; g < num_kv_heads; g++) {
+    const std::int64_t source = g * (group_rows + 2 * d);
+    moves.push_back({source, group_rows, g * group_rows});
+    moves.push_back({source + group_rows, d, first_key + g * d});
+    moves.push_back({source + group_rows + d, d, first_value + g * d});
+  }
+  return moves;
+}
+
+Attention read_attention(const ModelSource& source, const std::string& prefix) {
+  const HfConfig& config = source.config;
+  WeightReader& reader = source.weights;
+  const std::int64_t query_width = config.num_attention_heads * config.head_dim;
+  const std::int64_t num_rows = query_width + 2 * config.num_key_value_heads * config.head_dim;
+  const std::vector<RowMove> moves = ungroup_qkv(config);
+  Attention attention = make_attention(config);
+  attention.qkv.weight = ops::make_packed_matrix(reader.ctx(), reader.dtype(), num_rows, config.hidden_size);
+  reader.pack(prefix + "wqkv.weight", num_rows, attention.qkv.weight, moves);
+  attention.output.weight = reader.matrix(prefix + "wo.weight", config.hidden_size, query_width);
+  if (config.bias.value_or(false)) {
+    attention.qkv.bias = Tensor(*reader.ctx().allocator, DType::f32, Shape{num_rows});
+    reader.copy(prefix + "wqkv.bias", num_rows, attention.qkv.bias, moves);
+    attention.output.bias = reader.vector(prefix + "wo.bias", config.hidden_size);
+  }
+  return attention;
+}
+
+Mlp read_mlp(const ModelSource& source, const std::string& prefix) {
+  const HfConfig& config = source.config;
+  const std::vector<NamedRows> gate_up{{prefix + "w1.weight", config.intermediate_size},
+                                       {prefix + "w3.weight", config.intermediate_size}};
+  Mlp mlp;
+  mlp.gate_up.weight = source.weights.matrix(gate_up, config.hidden_size);
+  mlp.down.weight = source.weights.matrix(prefix + "w2.weight", config.hidden_size, config.intermediate_size);
+  return mlp;
+}
+
+}  // namespace
+
+std::unique_ptr<const Model> build_internlm2(const ModelSource& source) {
+  const HfConfig& config = source.config;
+  DecoderWeights weights;
+  for (std::int64_t i = 0; i < config.num_hidden_layers; i++) {
+    const std::string prefix = layer_prefix(i);
+    DecoderLayer layer;
+    layer.input_norm = read_norm(source, prefix + "attention_norm.weight", config.hidden_size);
+    layer.attention = read_attention(source, prefix + "attention.");
+    layer.post_attention_norm = read_norm(source, prefix + "ffn_norm.weight", config.hidden_size);
+    layer.mlp = read_mlp(source, prefix + "feed_forward.");
+    weights.layers.push_back(std::move(layer));
+  }
+  read_outer(source, {"model.tok_embeddings.weight", "model.norm.weight", "output.weight"}, weights);
+  return make_decoder(source, std::move(weights));
+}
+
+}  // namespace lmdeploy

@@ -1,0 +1,39 @@
+#include "model/layers.h"
+
+namespace lmdeploy {
+
+void Linear::apply(Ctx& ctx, const View& x, const View& y, bool accumulate) const {
+  ops::linear(ctx, x, weight, y, {.bias = bias, .accumulate = accumulate});
+}
+
+std::int64_t Linear::bytes() const {
+  return weight.bytes() + (bias.empty() ? 0 : bias.view().bytes());
+}
+
+void RmsNorm::apply(Ctx& ctx, const View& x, const View& y) const {
+  ops::rms_norm(ctx, x, weight, eps, y);
+}
+
+std::int64_t RmsNorm::bytes() const {
+  return weight.view().bytes();
+}
+
+View Attention::heads(const View& qkv_rows, std::int32_t first, std::int32_t count) const {
+  float* data = qkv_rows.as<float>() + std::int64_t{first} * head_dim;
+  return {data, DType::f32, Shape{qkv_rows.dim(0), count, head_dim}, qkv_rows.row_stride};
+}
+
+void Attention::project(Ctx& ctx, const View& x, const View& rope_table, const View& qkv_rows) const {
+  qkv.apply(ctx, x, qkv_rows);
+  const View q = query(qkv_rows), k = key(qkv_rows);
+  if (q_norm) q_norm->apply(ctx, q, q);
+  if (k_norm) k_norm->apply(ctx, k, k);
+  ops::rope(ctx, q, rope_table);
+  ops::rope(ctx, k, rope_table);
+}
+
+std::int64_t Attention::bytes() const {
+  return qkv.bytes() + output.bytes() + (q_norm ? q_norm->bytes() : 0) + (k_norm ? k_norm->bytes() : 0);
+}
+
+}  // namespace lmdeploy

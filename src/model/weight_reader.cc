@@ -1,0 +1,131 @@
+#include "model/weight_reader.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "ops/ops.h"
+
+namespace lmdeploy {
+namespace {
+
+bool is_float(DType dtype) {
+  return dtype == DType::f32 || dtype == DType::bf16 || dtype == DType::f16;
+}
+
+// Buffers that old versions of transformers saved with the weights; they follow from config.json.
+bool is_derived(const std::string& name) {
+  return name.ends_with("rotary_emb.inv_freq") || name.ends_with("attn.masked_bias");
+}
+
+std::int64_t total_rows(std::span<const NamedRows> parts) {
+  std::int64_t sum = 0;
+  for (const NamedRows& part : parts) sum += part.num_rows;
+  return sum;
+}
+
+// [n] as the [1, n] that ops::cast takes.
+View as_row(const View& vector, std::int64_t begin, std::int64_t count) {
+  auto* data = static_cast<char*>(vector.data) + begin * static_cast<std::int64_t>(dtype_bytes(vector.dtype));
+  return {data, vector.dtype, Shape{1, count}};
+}
+
+}  // namespace
+
+WeightReader::WeightReader(Ctx& ctx, std::shared_ptr<const Checkpoint> checkpoint, DType dtype)
+    : ctx_(ctx), checkpoint_(std::move(checkpoint)), dtype_(dtype) {}
+
+View WeightReader::mapped(const std::string& name, const Shape& expected) {
+  const std::string folder = checkpoint_->folder().string();
+  if (!checkpoint_->contains(name))
+    throw Error(
+        fmt::format("{} has no tensor {} (expected with shape {})", folder, name, expected.to_string()),
+        "The folder is incomplete or config.json names another architecture; fetch it again.");
+  const View view = checkpoint_->get(name);
+  if (!is_float(view.dtype))
+    throw Error(fmt::format("tensor {} of {} is {}; expected float32, bfloat16 or float16", name, folder,
+                            dtype_name(view.dtype)),
+                "Use a folder whose weights are not quantised.");
+  if (!(view.shape == expected))
+    throw Error(fmt::format("tensor {} of {} has shape {}; config.json makes it {}", name, folder,
+                            view.shape.to_string(), expected.to_string()),
+                "config.json and the weights do not belong together; fetch the folder again.");
+  read_.insert(name);
+  return view;
+}
+
+ops::PackedMatrix WeightReader::matrix(std::span<const NamedRows> parts, std::int64_t k) {
+  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, dtype_, total_rows(parts), k);
+  std::int64_t row = 0;
+  for (const NamedRows& part : parts) {
+    const RowMove move{0, part.num_rows, row};
+    pack(part.name, part.num_rows, result, {&move, 1});
+    row += part.num_rows;
+  }
+  return result;
+}
+
+ops::PackedMatrix WeightReader::matrix(const std::string& name, std::int64_t n, std::int64_t k) {
+  const NamedRows part{name, n};
+  return matrix({&part, 1}, k);
+}
+
+void WeightReader::pack(const std::string& name, std::int64_t num_rows, ops::PackedMatrix& target,
+                        std::span<const RowMove> moves) {
+  const DType source_dtype = mapped(name, Shape{num_rows, target.k}).dtype;
+  const std::int64_t row_bytes = target.k * static_cast<std::int64_t>(dtype_bytes(source_dtype));
+  const std::int64_t slice_rows = std::max<std::int64_t>(1, kSliceBytes / row_bytes);
+  std::int64_t resident_rows = 0;
+  for (const RowMove& move : moves) {
+    for (std::int64_t done = 0; done < move.num_rows;) {
+      const std::int64_t count = std::min(slice_rows, move.num_rows - done);
+      const View rows = checkpoint_->get(name).rows(move.source_row + done, count);
+      ops::pack_rows(ctx_, rows, target, move.target_row + done);
+      done += count;
+      resident_rows += count;
+      if (resident_rows >= slice_rows) {
+        checkpoint_->release(name);
+        resident_rows = 0;
+      }
+    }
+  }
+  checkpoint_->release(name);
+}
+
+Tensor WeightReader::vector(std::span<const NamedRows> parts) {
+  Tensor result(*ctx_.allocator, DType::f32, Shape{total_rows(parts)});
+  std::int64_t row = 0;
+  for (const NamedRows& part : parts) {
+    const RowMove move{0, part.num_rows, row};
+    copy(part.name, part.num_rows, result, {&move, 1});
+    row += part.num_rows;
+  }
+  return result;
+}
+
+Tensor WeightReader::vector(const std::string& name, std::int64_t n) {
+  const NamedRows part{name, n};
+  return vector({&part, 1});
+}
+
+void WeightReader::copy(const std::string& name, std::int64_t num_rows, Tensor& target,
+                        std::span<const RowMove> moves) {
+  const View source = mapped(name, Shape{num_rows});
+  for (const RowMove& move : moves)
+    ops::cast(ctx_, as_row(source, move.source_row, move.num_rows),
+              as_row(target, move.target_row, move.num_rows));
+  checkpoint_->release(name);
+}
+
+void WeightReader::warn_about_unread() const {
+  std::vector<std::string> unread;
+  for (std::string& name : checkpoint_->names())
+    if (!read_.contains(name) && !is_derived(name)) unread.push_back(std::move(name));
+  if (unread.empty()) return;
+  log::warn("{}: {} tensors have no place in this architecture and are ignored, the first is {}",
+            checkpoint_->folder().string(), unread.size(), unread.front());
+}
+
+}  // namespace lmdeploy

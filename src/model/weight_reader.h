@@ -1,0 +1,67 @@
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <set>
+#include <span>
+#include <string>
+
+#include "checkpoint/checkpoint.h"
+#include "ops/packed_matrix.h"
+#include "tensor/ctx.h"
+
+namespace lmdeploy {
+
+// Rows [source_row, source_row + num_rows) of a tensor go to rows [target_row, ...) of a stacked matrix.
+struct RowMove {
+  std::int64_t source_row = 0;
+  std::int64_t num_rows = 0;
+  std::int64_t target_row = 0;
+};
+
+// One of several tensors that are stacked into a matrix of all their rows.
+struct NamedRows {
+  std::string name;
+  std::int64_t num_rows = 0;
+};
+
+// Brings a checkpoint's tensors into the form that the layers hold: matrices packed in the weight dtype,
+// vectors in f32. Pages of the file are given back while a tensor is copied, so that a load needs no more
+// than the weights and kSliceBytes. Throws Error where a tensor is missing, is not of floats, or has another
+// shape than expected.
+class WeightReader {
+ public:
+  WeightReader(Ctx& ctx, std::shared_ptr<const Checkpoint> checkpoint, DType dtype);
+
+  DType dtype() const noexcept { return dtype_; }
+  Ctx& ctx() const noexcept { return ctx_; }
+  const std::shared_ptr<const Checkpoint>& checkpoint() const noexcept { return checkpoint_; }
+  bool contains(const std::string& name) const { return checkpoint_->contains(name); }
+
+  // The tensor where it is mapped, in the file's dtype.
+  View mapped(const std::string& name, const Shape& expected);
+
+  // The rows of several [num_rows, k] tensors, one below the other.
+  ops::PackedMatrix matrix(std::span<const NamedRows> parts, std::int64_t k);
+  ops::PackedMatrix matrix(const std::string& name, std::int64_t n, std::int64_t k);
+  // Some rows of the tensor `name` [num_rows, target.k]; every row of `target` must get its turn.
+  void pack(const std::string& name, std::int64_t num_rows, ops::PackedMatrix& target,
+            std::span<const RowMove> moves);
+
+  // The same for vectors: [sum of num_rows] f32.
+  Tensor vector(std::span<const NamedRows> parts);
+  Tensor vector(const std::string& name, std::int64_t n);
+  void copy(const std::string& name, std::int64_t num_rows, Tensor& target, std::span<const RowMove> moves);
+
+  // One warning about tensors of the checkpoint that nothing read: what they hold is not computed.
+  void warn_about_unread() const;
+
+ private:
+  static constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
+
+  Ctx& ctx_;
+  std::shared_ptr<const Checkpoint> checkpoint_;
+  DType dtype_;
+  std::set<std::string> read_;
+};
+
+}  // namespace lmdeploy

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <utility>
@@ -19,7 +20,8 @@ constexpr std::uint64_t kPageBytes = 4096;
 }  // namespace
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
-  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  // O_NONBLOCK: a named pipe is refused below instead of waited for.
+  fd_ = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd_ < 0) throw Error(fmt::format("cannot open {}: {}", path.string(), std::strerror(errno)));
   struct stat info{};
   if (::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
@@ -75,7 +77,7 @@ void MappedFile::check_unchanged() const {
 void MappedFile::release(std::uint64_t offset, std::uint64_t length) const noexcept {
   if (data_ == nullptr || offset >= size_) return;
   const std::uint64_t begin = (offset + kPageBytes - 1) / kPageBytes * kPageBytes;
-  const std::uint64_t end = std::min(offset + length, size_) / kPageBytes * kPageBytes;
+  const std::uint64_t end = (offset + std::min(length, size_ - offset)) / kPageBytes * kPageBytes;
   if (end > begin) ::madvise(const_cast<std::byte*>(data_) + begin, end - begin, MADV_DONTNEED);
 }
 

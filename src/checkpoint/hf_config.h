@@ -47,6 +47,12 @@ struct HfConfig {
 
 // Throws Error: missing, not JSON, wrong types, refused values.
 HfConfig load_hf_config(const std::filesystem::path& folder);
+// The same after `overrides` (a JSON object, as --hf-overrides gives it) was merged in: objects field by
+// field, null removes a field. Empty text overrides nothing.
+HfConfig load_hf_config(const std::filesystem::path& folder, const std::string& overrides);
+// From the text of a config.json; `origin` names it in errors.
+HfConfig parse_hf_config(const std::string& text, const std::string& origin,
+                         const std::string& overrides = {});
 
 // generation_config.json; absent fields stay empty, an absent file is an empty struct.
 struct GenerationConfig {
@@ -57,5 +63,6 @@ struct GenerationConfig {
   std::optional<std::int32_t> bos_token_id, pad_token_id;
 };
 GenerationConfig load_generation_config(const std::filesystem::path& folder);
+GenerationConfig parse_generation_config(const std::string& text, const std::string& origin);
 
 }  // namespace lmdeploy

@@ -14,14 +14,21 @@ struct EngineOptions {
   std::int32_t session_len = 0;       // tokens of prompt and answer; 0: the model's max_position_embeddings
   std::int32_t max_batch_size = 128;  // sequences that run at once
   std::int32_t max_prefill_token_num = 8192;  // prompt tokens of one step
-  std::int32_t max_queue_len = 1024;          // requests that wait; beyond it submit() says queue_full
-  std::int64_t cache_bytes = 0;               // of the KV cache; computed by the caller (docs/engine.md)
-  int num_threads = 0;                        // 0: all usable CPUs
+  std::int32_t max_queue_len = 1024;  // requests beyond max_batch_size; past it submit() says queue_full
+  std::int64_t max_queue_tokens = std::int64_t{1} << 20;  // prompt tokens that wait; past it, queue_full
+  std::int64_t cache_bytes = 0;  // of the KV cache: CachePlan::bytes of engine/cache_plan.h
+  int num_threads = 0;           // 0: all usable CPUs
 };
 
 // Why a request was not taken: an expected outcome, not an error.
 struct Rejected {
-  enum class Reason : std::uint8_t { invalid, too_long, queue_full, shutting_down };
+  enum class Reason : std::uint8_t {
+    invalid,
+    too_long,
+    queue_full,
+    shutting_down,
+    unhealthy,  // the model fails; see Engine::healthy()
+  };
   Reason reason;
   std::string message;  // what was expected and found, for the user
 };
@@ -34,7 +41,7 @@ struct EngineStats {
   std::int64_t num_used_blocks = 0;  // referenced by a request
   std::int32_t block_len = 0;
   std::uint64_t num_preemptions = 0;
-  std::uint64_t num_prompt_tokens = 0;  // computed so far
+  std::uint64_t num_prompt_tokens = 0;  // of the prompts computed so far, each counted once
   std::uint64_t num_generated_tokens = 0;
 };
 
@@ -47,13 +54,20 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
+  // From any thread. The sink may be called before submit() returns.
   SubmitResult submit(Request request, Sink sink);
 
-  // Ends the request within one step; its sink gets finish_reason abort unless it ended before. Unknown ids
-  // are ignored.
+  // From any thread. Ends the request within one step; its sink gets finish_reason abort unless it ended
+  // before. Unknown ids are ignored.
   void abort(RequestId id);
 
+  // Never older than the last output that a sink got.
   EngineStats stats() const;
+
+  // False while the model fails even on a single token: submit() rejects then. It is tried again each second.
+  bool healthy() const noexcept;
+
+  // Longest prompt and answer together that a request can have: the option, or what the cache holds.
   std::int32_t session_len() const noexcept;
   const Model& model() const noexcept;
 

@@ -1,0 +1,29 @@
+#pragma once
+#include <cstdint>
+#include <vector>
+
+#include "engine/request.h"
+
+namespace lmdeploy {
+
+// The life of one request in integers. The KV of the last token is computed only in the step that draws its
+// successor, so prefill, decode and recomputation after a preemption are one thing: a step computes positions
+// from num_computed on, and one that reaches the end of token_ids draws a token.
+struct Sequence {
+  RequestId id = 0;
+  std::vector<TokenId> token_ids;  // prompt, then answer
+  std::int32_t prompt_len = 0;
+  std::int32_t max_len = 0;  // of token_ids; the answer ends with finish_reason length there
+  std::vector<TokenId> stop_token_ids;
+  bool ignore_stop = false;
+
+  std::int32_t num_computed = 0;          // tokens whose keys and values lie in the blocks
+  std::vector<std::int32_t> block_table;  // block of positions [i * block_len, (i + 1) * block_len)
+  FinishReason finish_reason = FinishReason::none;
+
+  std::int32_t len() const noexcept { return static_cast<std::int32_t>(token_ids.size()); }
+  std::int32_t answer_len() const noexcept { return len() - prompt_len; }
+  std::int32_t num_uncomputed() const noexcept { return len() - num_computed; }
+};
+
+}  // namespace lmdeploy

@@ -7,7 +7,11 @@ namespace lmdeploy {
 Shape::Shape(std::initializer_list<std::int64_t> dims) : rank_(static_cast<int>(dims.size())) {
   CHECK(rank_ <= kMaxRank, "rank {}", rank_);
   std::copy(dims.begin(), dims.end(), dims_.begin());
-  for (const std::int64_t dim : dims) CHECK(dim >= 0, "negative dimension {}", dim);
+  std::int64_t count = 1;
+  for (const std::int64_t dim : dims) {
+    CHECK(dim >= 0, "negative dimension {}", dim);
+    CHECK(!__builtin_mul_overflow(count, dim, &count), "{} overflows", to_string());
+  }
 }
 
 std::int64_t Shape::num_elements() const noexcept {

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <memory>
 #include <string>
+#include <utility>
 
 #include "base/error.h"
 #include "tensor/allocator.h"
@@ -11,7 +12,7 @@
 
 namespace lmdeploy {
 
-// Up to four dimensions, row-major.
+// Up to four dimensions, row-major; the number of elements fits 63 bits.
 class Shape {
  public:
   static constexpr int kMaxRank = 4;
@@ -65,6 +66,13 @@ class Tensor {
  public:
   Tensor() = default;
   Tensor(Allocator& allocator, DType dtype, Shape shape);  // uninitialised, 64-byte aligned
+  Tensor(Tensor&& other) noexcept
+      : allocation_(std::move(other.allocation_)), view_(std::exchange(other.view_, {})) {}
+  Tensor& operator=(Tensor&& other) noexcept {
+    allocation_ = std::move(other.allocation_);
+    view_ = std::exchange(other.view_, {});
+    return *this;
+  }
 
   const View& view() const noexcept { return view_; }
   operator View() const noexcept { return view_; }  // NOLINT: an owner is usable wherever a view is

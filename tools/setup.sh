@@ -20,7 +20,7 @@ say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
 
 # at_least FOUND WANTED: dotted versions.
-at_least() { [ "$(printf '%s\n%s\n' "$2" "$1" | sort -V | head -n1)" = "$2" ]; }
+at_least() { printf '%s\n%s\n' "$2" "$1" | sort -V -C; }
 
 # The version in the first line of `COMMAND --version`; empty where it does not run.
 version_of() { "$@" --version 2>/dev/null | head -n1 | grep -oE '[0-9]+(\.[0-9]+)+' | head -n1 || true; }
@@ -85,7 +85,7 @@ find_root() {
 refuse_unknown() {
   local name unknown=()
   for name in "$@"; do
-    LC_ALL=C apt-cache policy "$name" | grep -qE 'Candidate: [^(]' || unknown+=("$name")
+    [[ $(LC_ALL=C apt-cache policy "$name") =~ Candidate:\ [^\(] ]] || unknown+=("$name")
   done
   [ ${#unknown[@]} = 0 ] || fail "$(distribution) has no package named: ${unknown[*]}
   Debian 12 and Ubuntu 24.04 (with universe) have them all; elsewhere install their like by hand."

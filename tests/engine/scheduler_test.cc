@@ -1,0 +1,216 @@
+#include "engine/scheduler.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+
+#include "base/error.h"
+
+namespace lmdeploy {
+namespace {
+
+constexpr TokenId kStop = 9;
+
+// Sequences whose every drawn token is 1 unless a test says otherwise.
+class SchedulerTest : public ::testing::Test {
+ protected:
+  Sequence& add(Scheduler& scheduler, std::int32_t prompt_len, std::int32_t answer_len) {
+    auto sequence = std::make_unique<Sequence>();
+    sequence->id = sequences_.size();
+    sequence->token_ids.assign(static_cast<std::size_t>(prompt_len), 0);
+    sequence->prompt_len = prompt_len;
+    sequence->max_len = prompt_len + answer_len;
+    sequence->stop_token_ids = {kStop};
+    sequences_.push_back(std::move(sequence));
+    scheduler.add(*sequences_.back());
+    return *sequences_.back();
+  }
+  static StepPlan step(Scheduler& scheduler, TokenId token = 1) {
+    StepPlan plan = scheduler.schedule();
+    scheduler.commit(plan, std::vector<TokenId>(static_cast<std::size_t>(plan.num_drawn), token));
+    return plan;
+  }
+  // (id, first, num_tokens) of each chunk.
+  static std::vector<std::tuple<RequestId, int, int>> chunks(const StepPlan& plan) {
+    std::vector<std::tuple<RequestId, int, int>> result;
+    for (const Chunk& c : plan.chunks) result.emplace_back(c.sequence->id, c.first, c.num_tokens);
+    return result;
+  }
+
+  std::vector<std::unique_ptr<Sequence>> sequences_;
+};
+
+using ::testing::ElementsAre;
+using ::testing::FieldsAre;
+using ::testing::IsEmpty;
+
+TEST_F(SchedulerTest, PromptThenOneTokenAStep) {
+  Scheduler scheduler({.num_blocks = 4});
+  const Sequence& sequence = add(scheduler, 10, 3);
+  EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 0, 10)));
+  EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 10, 1)));
+  EXPECT_EQ(sequence.finish_reason, FinishReason::none);
+  EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 11, 1)));
+  EXPECT_EQ(sequence.finish_reason, FinishReason::length);
+  EXPECT_EQ(sequence.answer_len(), 3);
+  EXPECT_TRUE(scheduler.idle());
+  EXPECT_EQ(scheduler.blocks().num_used(), 0);
+  EXPECT_THAT(scheduler.schedule().chunks, IsEmpty());
+}
+
+TEST_F(SchedulerTest, StopTokenEndsUnlessIgnored) {
+  Scheduler scheduler({.num_blocks = 4});
+  const Sequence& ends = add(scheduler, 5, 3);
+  Sequence& goes_on = add(scheduler, 5, 3);
+  goes_on.ignore_stop = true;
+  step(scheduler, kStop);
+  EXPECT_EQ(ends.finish_reason, FinishReason::stop);
+  EXPECT_EQ(ends.token_ids.back(), kStop);
+  EXPECT_EQ(goes_on.finish_reason, FinishReason::none);
+}
+
+TEST_F(SchedulerTest, FailedDrawEndsOnlyItsSequence) {
+  Scheduler scheduler({.num_blocks = 4});
+  const Sequence& fails = add(scheduler, 5, 3);
+  const Sequence& goes_on = add(scheduler, 5, 3);
+  const StepPlan plan = scheduler.schedule();
+  scheduler.commit(plan, std::vector<TokenId>{-1, 1});
+  EXPECT_EQ(fails.finish_reason, FinishReason::error);
+  EXPECT_EQ(fails.answer_len(), 0);
+  EXPECT_EQ(goes_on.finish_reason, FinishReason::none);
+  EXPECT_EQ(scheduler.blocks().num_used(), 1);
+}
+
+TEST_F(SchedulerTest, LongPromptComesInChunksAndOnlyTheLastDraws) {
+  Scheduler scheduler({.num_blocks = 40, .prefill_chunk_len = 100});
+  add(scheduler, 250, 2);
+  EXPECT_EQ(step(scheduler).num_drawn, 0);
+  EXPECT_EQ(step(scheduler).num_drawn, 0);
+  const StepPlan last = step(scheduler);
+  EXPECT_EQ(last.num_drawn, 1);
+  EXPECT_THAT(chunks(last), ElementsAre(FieldsAre(0, 200, 50)));
+}
+
+TEST_F(SchedulerTest, DecodesGoFirstAndPromptsFillTheRest) {
+  Scheduler scheduler({.num_blocks = 40, .prefill_chunk_len = 100, .mixed_chunk_len = 30});
+  add(scheduler, 5, 50);
+  add(scheduler, 6, 50);
+  step(scheduler);
+  add(scheduler, 250, 2);
+  for (int i = 0; i < 8; i++) {
+    EXPECT_THAT(chunks(step(scheduler)),
+                ElementsAre(FieldsAre(0, 5 + i, 1), FieldsAre(1, 6 + i, 1), FieldsAre(2, 28 * i, 28)));
+  }
+}
+
+TEST_F(SchedulerTest, PromptGoesOnHoweverManyDecode) {
+  Scheduler scheduler({.num_blocks = 400, .prefill_chunk_len = 64, .mixed_chunk_len = 8});
+  for (int i = 0; i < 20; i++) add(scheduler, 2, 100);
+  step(scheduler);
+  add(scheduler, 30, 2);
+  const StepPlan plan = step(scheduler);
+  ASSERT_EQ(plan.chunks.size(), 21U);
+  EXPECT_EQ(plan.chunks.back().num_tokens, 2);
+}
+
+TEST_F(SchedulerTest, SeveralPromptsShareAStep) {
+  Scheduler scheduler({.num_blocks = 40, .prefill_chunk_len = 100});
+  add(scheduler, 40, 2);
+  add(scheduler, 40, 2);
+  add(scheduler, 40, 2);
+  EXPECT_THAT(chunks(step(scheduler)),
+              ElementsAre(FieldsAre(0, 0, 40), FieldsAre(1, 0, 40), FieldsAre(2, 0, 20)));
+}
+
+TEST_F(SchedulerTest, BatchSizeIsKept) {
+  Scheduler scheduler({.num_blocks = 40, .max_batch_size = 2});
+  for (int i = 0; i < 3; i++) add(scheduler, 4, 2);
+  step(scheduler);
+  EXPECT_EQ(scheduler.num_running(), 2);
+  EXPECT_EQ(scheduler.num_waiting(), 1);
+  EXPECT_EQ(scheduler.num_waiting_tokens(), 4);
+  step(scheduler);
+  EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(2, 0, 4)));
+  EXPECT_EQ(scheduler.num_waiting_tokens(), 0);
+}
+
+TEST_F(SchedulerTest, ShortRequestDoesNotOvertakeALongOne) {
+  Scheduler scheduler({.num_blocks = 4});
+  add(scheduler, 100, 50);                        // takes 2 of 4 blocks
+  const Sequence& big = add(scheduler, 150, 10);  // needs 3
+  const Sequence& small = add(scheduler, 4, 10);  // would fit
+  step(scheduler);
+  EXPECT_TRUE(big.block_table.empty());
+  EXPECT_TRUE(small.block_table.empty());
+  while (big.num_computed == 0) step(scheduler);
+  EXPECT_EQ(sequences_[0]->finish_reason, FinishReason::length);
+}
+
+TEST_F(SchedulerTest, TheLastComerIsPreemptedAndKeepsItsTokens) {
+  Scheduler scheduler({.num_blocks = 4, .block_len = 4});
+  const Sequence& first = add(scheduler, 4, 12);
+  const Sequence& second = add(scheduler, 2, 12);
+  while (scheduler.num_preemptions() == 0) step(scheduler);
+  EXPECT_TRUE(second.block_table.empty());
+  EXPECT_EQ(second.num_computed, 0);
+  EXPECT_GT(second.answer_len(), 0);
+  const std::int32_t kept = second.len();
+  EXPECT_EQ(scheduler.num_waiting_tokens(), kept);
+  while (first.finish_reason == FinishReason::none) step(scheduler);
+  const StepPlan plan = step(scheduler);  // prompt and answer so far, computed again in one go
+  EXPECT_THAT(chunks(plan), ElementsAre(FieldsAre(1, 0, kept)));
+  EXPECT_EQ(plan.num_drawn, 1);
+  while (!scheduler.idle()) step(scheduler);
+  EXPECT_EQ(second.answer_len(), 12);
+  EXPECT_EQ(second.finish_reason, FinishReason::length);
+}
+
+TEST_F(SchedulerTest, AloneASequenceMayUseEveryBlock) {
+  Scheduler scheduler({.num_blocks = 3, .block_len = 4});
+  const Sequence& sequence = add(scheduler, 11, 1);
+  step(scheduler);
+  EXPECT_EQ(sequence.finish_reason, FinishReason::length);
+  add(scheduler, 1, 11);
+  while (!scheduler.idle()) step(scheduler);
+  EXPECT_EQ(scheduler.num_preemptions(), 0U);
+}
+
+TEST_F(SchedulerTest, WhatCanNeverFitIsOurBug) {
+  Scheduler scheduler({.num_blocks = 3, .block_len = 4});
+  EXPECT_EQ(scheduler.max_len(), 12);
+  EXPECT_THROW(add(scheduler, 6, 7), CheckFailure);
+  EXPECT_THROW(add(scheduler, 6, 0), CheckFailure);
+}
+
+TEST_F(SchedulerTest, RemovedInEveryPhase) {
+  Scheduler scheduler(
+      {.num_blocks = 40, .max_batch_size = 2, .prefill_chunk_len = 16, .mixed_chunk_len = 16});
+  Sequence& decoding = add(scheduler, 4, 10);
+  Sequence& prefilling = add(scheduler, 100, 10);
+  Sequence& waiting = add(scheduler, 4, 10);
+  step(scheduler);
+  scheduler.remove(waiting);
+  EXPECT_EQ(scheduler.num_waiting_tokens(), 0);
+  scheduler.remove(prefilling);
+  EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 4, 1)));
+  scheduler.remove(decoding);
+  EXPECT_TRUE(scheduler.idle());
+  EXPECT_EQ(scheduler.blocks().num_used(), 0);
+  EXPECT_THROW(scheduler.remove(decoding), CheckFailure);
+}
+
+TEST_F(SchedulerTest, ResetForgetsAll) {
+  Scheduler scheduler({.num_blocks = 4, .max_batch_size = 1});
+  add(scheduler, 4, 10);
+  add(scheduler, 4, 10);
+  step(scheduler);
+  scheduler.reset();
+  EXPECT_TRUE(scheduler.idle());
+  EXPECT_EQ(scheduler.num_waiting_tokens(), 0);
+  EXPECT_EQ(scheduler.blocks().num_used(), 0);
+  scheduler.blocks().check_integrity();
+}
+
+}  // namespace
+}  // namespace lmdeploy

@@ -1,0 +1,131 @@
+"""Options of `serve api_server` that change what clients see."""
+
+import json
+import signal
+import threading
+import urllib.request
+
+import openai
+import pytest
+
+from program import MODEL, MODEL_NAME, Server, run, wait_until
+
+HELLO = [{"role": "user", "content": "Hello"}]
+ENDLESS = {"max_tokens": 8000, "temperature": 0, "extra_body": {"ignore_eos": True}}
+
+
+def test_api_keys(tmp_path):
+    with Server(tmp_path / "log.txt", "--api-keys", "first", "second") as server:
+        for key in ("first", "second"):
+            assert server.client(key).models.list().data[0].id == MODEL_NAME
+        for key in ("third", "firs", "first "):
+            with pytest.raises(openai.AuthenticationError):
+                server.client(key).models.list()
+        with pytest.raises(openai.AuthenticationError) as caught:
+            server.client("none").chat.completions.create(model=MODEL_NAME, messages=HELLO)
+        assert caught.value.code == "invalid_api_key"
+        assert server.answers()  # /health needs no key
+
+
+def test_model_name_and_session_len(tmp_path):
+    with Server(tmp_path / "log.txt", "--model-name", "demo", "--session-len", "64") as server:
+        client = server.client()
+        assert client.models.list().data[0].id == "demo"
+        answer = client.completions.create(model="demo", prompt="One two three", temperature=0, max_tokens=400,
+                                           extra_body={"ignore_eos": True})
+        assert answer.choices[0].finish_reason == "length"
+        assert answer.usage.total_tokens == 64
+        with pytest.raises(openai.BadRequestError):
+            client.completions.create(model="demo", prompt="word " * 80, max_tokens=1)
+
+
+def test_beyond_max_concurrent_requests_is_429_and_a_client_that_left_makes_room(tmp_path):
+    with Server(tmp_path / "log.txt", "--max-concurrent-requests", "2") as server:
+        client = server.client()
+        streams = []
+        for _ in range(2):
+            streams.append(client.chat.completions.create(model=MODEL_NAME, messages=HELLO, stream=True, **ENDLESS))
+            next(iter(streams[-1]))
+        with pytest.raises(openai.RateLimitError) as caught:
+            client.chat.completions.create(model=MODEL_NAME, messages=HELLO, max_tokens=1)
+        assert "retry-after" in caught.value.response.headers
+        for stream in streams:
+            stream.close()
+
+        def has_room():
+            try:
+                return client.chat.completions.create(model=MODEL_NAME, messages=HELLO, max_tokens=1)
+            except openai.RateLimitError:
+                return None
+        wait_until(has_room, 1, "the places of the two that left are free")
+
+
+def test_sigterm_lets_running_answers_end(tmp_path):
+    with Server(tmp_path / "log.txt") as server:
+        client = server.client()
+        stream = iter(client.chat.completions.create(model=MODEL_NAME, messages=HELLO, stream=True, temperature=0,
+                                                     max_tokens=100, extra_body={"ignore_eos": True}))
+        chunks = [next(stream)]
+        server.terminate()
+        chunks += list(stream)
+        assert chunks[-1].choices[0].finish_reason == "length"
+        assert server.wait(10) == 0
+        with pytest.raises(openai.APIConnectionError):
+            client.models.list()
+
+
+def test_a_second_sigterm_ends_at_once(tmp_path):
+    with Server(tmp_path / "log.txt") as server:
+        stream = iter(server.client().chat.completions.create(model=MODEL_NAME, messages=HELLO, stream=True, **ENDLESS))
+        next(stream)
+        server.terminate()
+        server.process.send_signal(signal.SIGTERM)
+        server.wait(5)
+
+
+def test_a_port_that_is_taken_is_said(server):
+    result = run("serve", "api_server", MODEL, "--server-name", "127.0.0.1", "--server-port", server.port)
+    assert result.returncode == 1
+    assert str(server.port) in result.stderr
+
+
+def test_cors_preflight(server):
+    request = urllib.request.Request(server.url + "/v1/chat/completions", method="OPTIONS", headers={
+        "Origin": "http://example.com", "Access-Control-Request-Method": "POST",
+        "Access-Control-Request-Headers": "content-type"})
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.headers["Access-Control-Allow-Origin"] in ("*", "http://example.com")
+        assert "POST" in answer.headers["Access-Control-Allow-Methods"] or "*" in answer.headers["Access-Control-Allow-Methods"]
+
+
+def test_the_log_says_what_the_cache_came_to(server):
+    text = server.log.read_text()
+    assert "tokens" in text and "KV" in text.upper().replace("CACHE", "KV")
+
+
+def test_requests_are_served_while_a_long_one_runs(client):
+    """A short question is answered long before an endless one ends."""
+    stream = client.chat.completions.create(model=MODEL_NAME, messages=HELLO, stream=True, **ENDLESS)
+    next(iter(stream))
+    answered = threading.Event()
+
+    def ask():
+        client.chat.completions.create(model=MODEL_NAME, messages=HELLO, max_tokens=4)
+        answered.set()
+    thread = threading.Thread(target=ask)
+    thread.start()
+    thread.join(30)
+    stream.close()
+    assert answered.is_set()
+
+
+def test_keep_alive(server):
+    import http.client
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
+    for _ in range(3):
+        connection.request("POST", "/v1/completions", json.dumps(
+            {"model": MODEL_NAME, "prompt": "One", "max_tokens": 1}), {"Content-Type": "application/json"})
+        answer = connection.getresponse()
+        assert answer.status == 200
+        answer.read()
+    connection.close()

@@ -12,20 +12,17 @@
 namespace lmdeploy {
 namespace {
 
-// Logits are made for so many bytes of rows at a time; a window is prefilled in slices of as many tokens.
-constexpr std::int64_t kMaxLogitsBytes = std::int64_t{64} << 20;
-
 // Runs one window after another over the same cache blocks.
 class WindowScorer {
  public:
-  WindowScorer(Ctx& ctx, const Model& model, std::int32_t window)
+  WindowScorer(Ctx& ctx, const Model& model, std::int32_t window, std::int64_t max_logits_bytes)
       : ctx_(ctx),
         model_(model),
         pool_(*ctx.allocator, model.info().kv_layout, model.info().num_layers,
               num_blocks(window, model.info().kv_layout.block_len)),
         block_table_(static_cast<std::size_t>(pool_.num_blocks())) {
     std::iota(block_table_.begin(), block_table_.end(), 0);
-    const std::int64_t rows = kMaxLogitsBytes / (std::int64_t{4} * model.info().vocab_size);
+    const std::int64_t rows = max_logits_bytes / (std::int64_t{4} * model.info().vocab_size);
     slice_len_ = static_cast<std::int32_t>(std::clamp<std::int64_t>(rows, 1, window));
     logits_ = Tensor(*ctx.allocator, DType::f32, Shape{slice_len_, model.info().vocab_size});
   }
@@ -101,7 +98,7 @@ Perplexity evaluate_perplexity(Ctx& ctx, const Model& model, std::span<const std
   std::int64_t num_windows = std::ssize(ids) / window;
   if (options.max_windows > 0) num_windows = std::min(num_windows, options.max_windows);
 
-  WindowScorer scorer(ctx, model, window);
+  WindowScorer scorer(ctx, model, window, options.max_logits_bytes);
   Perplexity result;
   double sum = 0;
   for (std::int64_t i = 0; i < num_windows; i++) {

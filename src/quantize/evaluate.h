@@ -8,8 +8,9 @@
 namespace lmdeploy {
 
 struct PerplexityOptions {
-  std::int32_t window = 2048;    // tokens, at least 2
-  std::int64_t max_windows = 0;  // 0: as many whole windows as the text has
+  std::int32_t window = 2048;                              // tokens, at least 2
+  std::int64_t max_windows = 0;                            // 0: as many whole windows as the text has
+  std::int64_t max_logits_bytes = std::int64_t{64} << 20;  // a window is computed in slices of so many logits
 };
 
 // After each window; what was scored so far.

@@ -46,14 +46,14 @@ class Generation : public std::enable_shared_from_this<Generation> {
   // Runs the tasks one after another, in order, never inside the call itself. Called on the engine's thread.
   using Post = std::function<void(std::function<void()>)>;
 
-  // Submits to the engine. The callback runs through `post` only, once per token, until a finish_reason. The
-  // generation keeps itself alive until then.
+  // Submits to the engine. The callback runs through `post` only, once per token, until a finish_reason; call
+  // this where those tasks run, so that none runs before it has returned. The generation keeps itself alive.
   static std::variant<std::shared_ptr<Generation>, Rejected> start(const ServedModel& model,
                                                                    std::vector<TokenId> prompt_ids,
                                                                    const GenerationParams& params, Post post,
                                                                    Callback callback);
 
-  // Ends the answer; the callback is not called any more. Where the callback runs, or before its first run.
+  // Ends the answer; the callback is not called any more. To be called where the callback runs.
   void abort();
 
  private:

@@ -25,10 +25,9 @@ struct ServerOptions {
   std::vector<std::string> allow_headers = {"*"};
   bool allow_credentials = false;
 
-  std::vector<std::string> api_keys;          // empty: no key is asked for
-  std::int32_t max_concurrent_requests = 0;   // answers at once, more get 429; 0: the engine's queue decides
-  std::int64_t max_waiting_tokens = 1 << 20;  // prompt tokens of requests without a first token; more get 429
-  bool log_requests = true;                   // one line per request, at level info
+  std::vector<std::string> api_keys;         // empty: no key is asked for
+  std::int32_t max_concurrent_requests = 0;  // answers at once, more get 429; 0: the engine's queue decides
+  bool log_requests = true;                  // one line per request, at level info
 
   int num_io_threads = 2;
   std::int32_t max_connections = 1024;  // more are told 503 and closed

@@ -1,0 +1,263 @@
+#include "server/http_connection.h"
+
+#include <fmt/format.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+
+#include "base/log.h"
+#include "server/request_id.h"
+
+namespace lmdeploy {
+namespace asio = boost::asio;
+using boost::system::error_code;
+
+namespace {
+
+constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
+// After a refusal the rest of the request is read and dropped for a while: closing at once would reset the
+// connection and could take the answer away from the client before it has read it.
+constexpr std::chrono::milliseconds kLingerTimeout{2'000};
+constexpr std::size_t kMaxLingerBytes = 16 << 20;
+constexpr int kClientGone = 499;  // only in the log
+
+std::string peer_name(const asio::ip::tcp::socket& socket) {
+  error_code ec;
+  const auto endpoint = socket.remote_endpoint(ec);
+  return ec ? "?" : fmt::format("{}:{}", endpoint.address().to_string(), endpoint.port());
+}
+
+}  // namespace
+
+Connection::Connection(asio::ip::tcp::socket socket, Strand strand, Shared& shared)
+    : socket_(std::move(socket)),
+      strand_(strand),
+      shared_(shared),
+      event_(strand, asio::steady_timer::time_point::max()),
+      deadline_(strand),
+      remote_(peer_name(socket_)) {
+  error_code ignored;
+  socket_.set_option(asio::ip::tcp::no_delay(true), ignored);
+  socket_.set_option(asio::socket_base::keep_alive(true), ignored);
+}
+
+void Connection::start(std::function<void()> on_closed) {
+  asio::co_spawn(
+      strand_, [self = shared_from_this()] { return self->serve(); },
+      [self = shared_from_this(), on_closed = std::move(on_closed)](const std::exception_ptr& failure) {
+        if (failure) log::error("connection of {} failed", self->remote_);
+        error_code ignored;
+        self->disarm_deadline();
+        self->socket_.close(ignored);
+        on_closed();
+      });
+}
+
+void Connection::drain() {
+  asio::post(strand_, [self = shared_from_this()] {
+    if (self->idle_) self->socket_.cancel();
+  });
+}
+
+void Connection::abort() {
+  asio::post(strand_, [self = shared_from_this()] {
+    self->aborted_ = true;
+    if (self->exchange_) self->exchange_->abandon();
+    error_code ignored;
+    self->socket_.close(ignored);
+    self->notify();
+  });
+}
+
+void Connection::arm_deadline(milliseconds timeout) {
+  timed_out_ = false;
+  deadline_.expires_after(timeout);
+  deadline_.async_wait([self = shared_from_this(), idx = ++deadline_idx_](const error_code& ec) {
+    if (ec || idx != self->deadline_idx_) return;
+    self->timed_out_ = true;
+    error_code ignored;
+    self->socket_.cancel(ignored);
+  });
+}
+
+void Connection::disarm_deadline() {
+  ++deadline_idx_;
+  deadline_.cancel();
+}
+
+Connection::awaitable<void> Connection::wait_for_event() {
+  co_await event_.async_wait(kAwait);
+}
+
+Connection::awaitable<bool> Connection::read_some() {
+  auto [ec, num_bytes] = co_await socket_.async_read_some(asio::buffer(read_buffer_), kAwait);
+  input_.append(read_buffer_.data(), num_bytes);
+  co_return !ec;
+}
+
+Connection::awaitable<bool> Connection::write(std::string_view bytes) {
+  arm_deadline(shared_.options.write_timeout);
+  auto [ec, num_bytes] = co_await asio::async_write(socket_, asio::buffer(bytes), kAwait);
+  disarm_deadline();
+  co_return !ec;
+}
+
+Connection::awaitable<void> Connection::serve() {
+  bool next = true;
+  while (next) next = co_await serve_one();
+}
+
+Connection::awaitable<bool> Connection::read_head(HttpParser& parser) {
+  arm_deadline(shared_.options.idle_timeout);
+  while (true) {
+    const bool was_started = parser.started();
+    const auto progress = parser.advance(input_);
+    if (progress == HttpParser::Progress::header_done) co_return true;
+    if (progress == HttpParser::Progress::failed) {
+      co_await refuse(std::move(parser.request()),
+                      shared_.handler.error_response(parser.error().status, parser.error().message));
+      co_return false;
+    }
+    if (parser.started() && !was_started) arm_deadline(shared_.options.header_timeout);
+    idle_ = !parser.started();
+    if (idle_ && shared_.stopping) co_return false;
+    const bool alive = co_await read_some();
+    idle_ = false;
+    if (alive) continue;
+    if (timed_out_ && parser.started())
+      co_await refuse({}, shared_.handler.error_response(408, "the request's header did not come in time"));
+    co_return false;
+  }
+}
+
+Connection::awaitable<bool> Connection::read_body(HttpParser& parser) {
+  arm_deadline(shared_.options.body_timeout);
+  while (true) {
+    const auto progress = parser.advance(input_);
+    if (progress == HttpParser::Progress::done) co_return true;
+    if (progress == HttpParser::Progress::failed) {
+      co_await refuse(std::move(parser.request()),
+                      shared_.handler.error_response(parser.error().status, parser.error().message));
+      co_return false;
+    }
+    if (co_await read_some()) continue;
+    if (timed_out_)
+      co_await refuse(std::move(parser.request()),
+                      shared_.handler.error_response(408, "the request's body did not come in time"));
+    co_return false;
+  }
+}
+
+Connection::awaitable<bool> Connection::serve_one() {
+  HttpParser parser({.max_header_bytes = shared_.options.max_header_bytes,
+                     .max_body_bytes = shared_.options.max_body_bytes});
+  if (!co_await read_head(parser)) co_return false;
+  HttpRequest& head = parser.request();
+  head.remote = remote_;
+  head.id = choose_request_id(head.header("x-request-id"));
+  auto refusal = shared_.handler.refuse(head);
+  if (refusal && parser.has_body()) {
+    co_await refuse(std::move(head), std::move(*refusal));
+    co_return false;
+  }
+  if (parser.expects_continue() && !co_await write("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
+  if (!co_await read_body(parser)) co_return false;
+  disarm_deadline();
+  co_return co_await answer(std::move(parser.request()), std::move(refusal));
+}
+
+Connection::awaitable<bool> Connection::answer(HttpRequest request, std::optional<HttpResponse> refusal) {
+  const auto start = std::chrono::steady_clock::now();
+  const auto exchange = std::make_shared<SocketExchange>(
+      SocketExchange::Host{shared_.io, strand_, shared_.handler, shared_.stopping,
+                           shared_.options.max_unsent_bytes,
+                           [weak = weak_from_this()] {
+                             if (auto self = weak.lock()) self->notify();
+                           }},
+      std::move(request));
+  exchange_ = exchange;
+  if (refusal)
+    exchange->reply(std::move(*refusal));
+  else if (!aborted_)
+    exchange->run_handler();
+  if (!aborted_) co_await write_answer(exchange);
+  exchange_ = nullptr;
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  shared_.handler.done(exchange->request(), exchange->is_finished() ? exchange->status() : kClientGone,
+                       seconds.count());
+  co_return exchange->is_finished() && exchange->keep_alive() && !aborted_;
+}
+
+Connection::awaitable<void> Connection::write_answer(const std::shared_ptr<SocketExchange>& exchange) {
+  if (!exchange->is_over()) {
+    watching_ = true;
+    asio::co_spawn(
+        strand_, [self = shared_from_this(), exchange] { return self->watch_client(exchange); },
+        asio::detached);
+  }
+  while (true) {
+    const std::string output = exchange->take_output();
+    if (!output.empty()) {
+      const bool written = co_await write(output);
+      exchange->bytes_written(output.size());
+      if (written) continue;
+      exchange->abandon();
+      break;
+    }
+    if (exchange->is_over()) break;
+    co_await wait_for_event();
+  }
+  // The pending read ends with what it has got: a byte of the next request is not lost.
+  while (watching_) {
+    error_code ignored;
+    socket_.cancel(ignored);
+    co_await wait_for_event();
+  }
+}
+
+Connection::awaitable<void> Connection::watch_client(std::shared_ptr<SocketExchange> exchange) {
+  const std::size_t max_pipelined_bytes = shared_.options.max_header_bytes + shared_.options.max_body_bytes;
+  while (!exchange->is_over()) {
+    auto [ec, num_bytes] = co_await socket_.async_read_some(asio::buffer(read_buffer_), kAwait);
+    input_.append(read_buffer_.data(), num_bytes);
+    if (ec == asio::error::operation_aborted) break;  // ours: the answer is over or a write took too long
+    if (!ec && input_.size() <= max_pipelined_bytes) continue;
+    if (!exchange->is_over()) {
+      exchange->abandon();
+      error_code ignored;
+      socket_.cancel(ignored);
+    }
+    break;
+  }
+  watching_ = false;
+  notify();
+}
+
+Connection::awaitable<void> Connection::refuse(HttpRequest head, HttpResponse response) {
+  if (head.id.empty()) head.id = choose_request_id(nullptr);
+  head.remote = remote_;
+  shared_.handler.decorate(head, response);
+  std::string bytes = format_head(response, head, BodyFraming::content_length, false);
+  if (head.method != "HEAD") bytes += response.body;
+  const bool written = co_await write(bytes);
+  shared_.handler.done(head, response.status, 0);
+  if (written) co_await linger();
+}
+
+Connection::awaitable<void> Connection::linger() {
+  error_code ec;
+  socket_.shutdown(asio::ip::tcp::socket::shutdown_send, ec);
+  arm_deadline(kLingerTimeout);
+  std::size_t num_dropped_bytes = 0;
+  while (!ec && num_dropped_bytes < kMaxLingerBytes && !shared_.stopping) {
+    input_.clear();
+    if (!co_await read_some()) break;
+    num_dropped_bytes += input_.size();
+  }
+}
+
+}  // namespace lmdeploy

@@ -1,0 +1,63 @@
+#pragma once
+// Answers in OpenAI's JSON. A stream and a whole answer are made of the same chunks.
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "engine/request.h"
+
+namespace lmdeploy {
+
+class ApiError;
+
+enum class AnswerKind : std::uint8_t { chat, completion };
+
+struct AnswerHead {
+  AnswerKind kind;
+  std::string id;  // chatcmpl-..., cmpl-...
+  std::string model;
+  std::int64_t created;        // unix seconds
+  bool include_usage = false;  // chunks carry "usage": null until the last
+};
+
+struct AnswerChunk {
+  std::int32_t choice_idx = 0;
+  std::string text = {};
+  FinishReason finish_reason = FinishReason::none;
+};
+
+struct AnswerUsage {
+  std::int64_t num_prompt_tokens = 0;
+  std::int64_t num_completion_tokens = 0;
+};
+
+AnswerHead make_answer_head(AnswerKind kind, std::string model, bool include_usage);
+
+// Objects of a stream. The role comes first in each choice of a chat.
+std::string role_chunk(const AnswerHead& head, std::int32_t choice_idx);
+std::string text_chunk(const AnswerHead& head, const AnswerChunk& chunk);
+std::string usage_chunk(const AnswerHead& head, const AnswerUsage& usage);
+
+// The whole answer: what the chunks of its stream add up to.
+class AnswerFold {
+ public:
+  explicit AnswerFold(std::int32_t num_choices) : choices_(static_cast<std::size_t>(num_choices)) {}
+
+  void add(const AnswerChunk& chunk);
+  std::string json(const AnswerHead& head, const AnswerUsage& usage) const;
+
+ private:
+  struct Choice {
+    std::string text;
+    FinishReason finish_reason = FinishReason::none;
+  };
+  std::vector<Choice> choices_;
+};
+
+// Server-sent events (WHATWG HTML, section 9.2).
+std::string sse_event(std::string_view json);
+std::string sse_error(const ApiError& error);
+inline constexpr std::string_view kSseDone = "data: [DONE]\n\n";
+
+}  // namespace lmdeploy

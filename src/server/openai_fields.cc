@@ -1,0 +1,168 @@
+#include "server/openai_fields.h"
+
+#include <fmt/format.h>
+
+#include <cfloat>
+
+#include "server/api_error.h"
+
+namespace lmdeploy {
+namespace {
+
+constexpr std::int64_t kMaxInt32 = std::numeric_limits<std::int32_t>::max();
+constexpr double kMaxTemperature = 2;  // OpenAI's and LMDeploy's bound
+constexpr double kMaxRepetitionPenalty = 100;
+constexpr double kMinPositive = FLT_MIN;  // the smallest penalty that a division survives
+
+template <typename To, typename From>
+std::optional<To> cast(const std::optional<From>& value) {
+  return value ? std::optional<To>(static_cast<To>(*value)) : std::nullopt;
+}
+
+SamplingOverrides parse_sampling(JsonFields& fields) {
+  SamplingOverrides sampling;
+  sampling.temperature = cast<float>(fields.number("temperature", 0, kMaxTemperature));
+  sampling.top_k = cast<std::int32_t>(fields.integer("top_k", 0, kMaxInt32));
+  sampling.top_p = cast<float>(fields.number("top_p", 0, 1));
+  sampling.min_p = cast<float>(fields.number("min_p", 0, 1));
+  sampling.repetition_penalty =
+      cast<float>(fields.number("repetition_penalty", kMinPositive, kMaxRepetitionPenalty));
+  sampling.seed = cast<std::uint64_t>(fields.integer("seed"));
+  return sampling;
+}
+
+// Two spellings of one count: both may be given only where they agree.
+std::int32_t parse_count(JsonFields& fields, std::string_view name, std::string_view other_name,
+                         std::int32_t min) {
+  const auto value = fields.integer(name, min, kMaxInt32);
+  const auto other = fields.integer(other_name, min, kMaxInt32);
+  if (value && other && *value != *other)
+    fields.fail(name, fmt::format("the same as {} ({})", other_name, *other), *value);
+  return static_cast<std::int32_t>(value.value_or(other.value_or(0)));
+}
+
+void check_stop_string(const JsonFields& fields, std::string_view name, const Json& value) {
+  if (!value.is_string()) fields.fail(name, "a string", value);
+  const auto& text = value.get_ref<const std::string&>();
+  if (text.empty() || text.size() > kMaxStopStringBytes)
+    fields.fail(name, fmt::format("a string of 1 to {} bytes", kMaxStopStringBytes), value);
+}
+
+std::vector<std::string> parse_stop(JsonFields& fields) {
+  const Json* stop = fields.any("stop");
+  if (stop == nullptr) return {};
+  if (!stop->is_array()) {
+    check_stop_string(fields, "stop", *stop);
+    return {stop->get<std::string>()};
+  }
+  if (stop->size() > kMaxStopStrings)
+    fields.fail("stop", fmt::format("at most {} strings", kMaxStopStrings), *stop);
+  std::vector<std::string> strings;
+  for (const Json& element : *stop) {
+    check_stop_string(fields, fmt::format("stop[{}]", strings.size()), element);
+    strings.push_back(element.get<std::string>());
+  }
+  return strings;
+}
+
+std::vector<TokenId> parse_stop_token_ids(JsonFields& fields, std::int32_t vocab_size) {
+  const Json* ids = fields.any("stop_token_ids");
+  if (ids == nullptr) return {};
+  if (!ids->is_array() || ids->size() > kMaxStopTokens)
+    fields.fail("stop_token_ids", fmt::format("a list of at most {} token ids", kMaxStopTokens), *ids);
+  return parse_token_ids(*ids, fields.path_of("stop_token_ids"), vocab_size);
+}
+
+GenerationParams parse_generation(JsonFields& fields, std::int32_t vocab_size) {
+  GenerationParams params;
+  params.max_new_tokens = parse_count(fields, "max_tokens", "max_completion_tokens", 1);
+  params.min_new_tokens = parse_count(fields, "min_new_tokens", "min_tokens", 0);
+  if (params.max_new_tokens > 0 && params.min_new_tokens > params.max_new_tokens)
+    fields.fail("min_new_tokens", fmt::format("at most max_tokens ({})", params.max_new_tokens),
+                params.min_new_tokens);
+  params.stop = parse_stop(fields);
+  params.stop_token_ids = parse_stop_token_ids(fields, vocab_size);
+  params.include_stop_str_in_output = fields.boolean("include_stop_str_in_output").value_or(false);
+  params.ignore_eos = fields.boolean("ignore_eos").value_or(false);
+  params.skip_special_tokens = fields.boolean("skip_special_tokens").value_or(true);
+  params.spaces_between_special_tokens = fields.boolean("spaces_between_special_tokens").value_or(true);
+  return params;
+}
+
+bool parse_include_usage(JsonFields& fields, bool stream) {
+  const Json* object = fields.object("stream_options");
+  if (object == nullptr) return false;
+  if (!stream) fields.fail("stream_options", "nothing where stream is not true", *object);
+  JsonFields stream_options(*object, "stream_options");
+  const bool include_usage = stream_options.boolean("include_usage").value_or(false);
+  stream_options.boolean("include_obfuscation");  // padding against traffic analysis: we send none
+  stream_options.neutral("continuous_usage_stats", {false});
+  stream_options.refuse_unknown();
+  return include_usage;
+}
+
+// Fields without an effect on the answer: labels of the client's own.
+void check_labels(JsonFields& fields) {
+  for (const char* name :
+       {"user", "user_id", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"})
+    fields.string(name);
+  fields.boolean("store");
+  fields.object("metadata");
+}
+
+void check_not_built(JsonFields& fields) {
+  fields.neutral("presence_penalty", {0});
+  fields.neutral("frequency_penalty", {0});
+  fields.neutral("logit_bias", {Json::object()});
+  fields.neutral("session_id", {-1});
+  fields.neutral("service_tier", {"auto", "default"});
+  fields.neutral("repetition_ngram_size", {0});
+  fields.neutral("repetition_ngram_threshold", {0});
+  fields.neutral("return_token_ids", {false});
+  fields.neutral("return_logprob", {false});
+  fields.neutral("return_routed_experts", {false});
+  fields.neutral("response_format", {Json{{"type", "text"}}});
+}
+
+}  // namespace
+
+std::vector<TokenId> parse_token_ids(const Json& list, const std::string& path, std::int32_t vocab_size) {
+  std::vector<TokenId> ids;
+  ids.reserve(list.size());
+  for (const Json& element : list) {
+    const auto id = to_integer(element);
+    if (!id || *id < 0 || *id >= vocab_size)
+      throw ApiError(400,
+                     fmt::format("{}[{}]: expected a token id from 0 to {}, found {}", path, ids.size(),
+                                 vocab_size - 1, describe(element)),
+                     {.param = path});
+    ids.push_back(static_cast<TokenId>(*id));
+  }
+  return ids;
+}
+
+AnswerOptions parse_answer_options(JsonFields& fields, std::int32_t vocab_size) {
+  AnswerOptions options;
+  auto model = fields.string("model");
+  if (!model) fields.fail("model", "the name of a model, see /v1/models", nullptr);
+  options.model = std::move(*model);
+  options.sampling = parse_sampling(fields);
+  options.generation = parse_generation(fields, vocab_size);
+  options.num_choices = static_cast<std::int32_t>(fields.integer("n", 1, kMaxChoices).value_or(1));
+  options.stream = fields.boolean("stream").value_or(false);
+  options.include_usage = parse_include_usage(fields, options.stream);
+  check_labels(fields);
+  check_not_built(fields);
+  return options;
+}
+
+SamplingParams SamplingOverrides::resolve(SamplingParams defaults, std::uint64_t random_seed) const {
+  return {.temperature = temperature.value_or(defaults.temperature),
+          .top_k = top_k.value_or(defaults.top_k),
+          .top_p = top_p.value_or(defaults.top_p),
+          .min_p = min_p.value_or(defaults.min_p),
+          .repetition_penalty = repetition_penalty.value_or(defaults.repetition_penalty),
+          .seed = seed.value_or(random_seed)};
+}
+
+}  // namespace lmdeploy

@@ -16,7 +16,7 @@ struct FakeModelOptions {
   std::int32_t nan_token = -1;             // whoever's last token this is gets logits that are not numbers
   std::int32_t loop_token = -1;            // after this token the most likely one is itself
   // Called first in each forward pass, on the engine's thread; may throw.
-  std::function<void(const Batch&)> on_forward;
+  std::function<void(const Batch&)> on_forward = {};
 };
 
 // A model without arithmetic that keeps its memory where a real one does. It writes each token with its

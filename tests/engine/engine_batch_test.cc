@@ -1,0 +1,131 @@
+// The same answer whatever the company: alone, in a batch, in chunks, after preemptions.
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "engine/answers.h"
+#include "engine/engine.h"
+#include "support/fake_model.h"
+
+namespace lmdeploy::testing {
+namespace {
+
+constexpr std::int64_t kBlockBytes = 512;  // of the fake model
+
+std::vector<Request> random_requests(std::uint32_t seed, int count, int max_prompt_len, int max_answer_len) {
+  std::mt19937 random(seed);
+  const auto below = [&](int end) { return static_cast<int>(random() % static_cast<std::uint32_t>(end)); };
+  std::vector<Request> requests;
+  for (int i = 0; i < count; i++) {
+    Request request =
+        greedy_request(some_prompt(below(1000), below(max_prompt_len) + 1), below(max_answer_len) + 1);
+    if (i % 2 == 1) {
+      request.sampling = {.temperature = 0.7F + 0.1F * static_cast<float>(below(10)),
+                          .top_k = below(2) * 20,
+                          .top_p = below(2) == 0 ? 1.F : 0.9F,
+                          .repetition_penalty = below(2) == 0 ? 1.F : 1.3F,
+                          .seed = random()};
+      request.stop_token_ids = {below(64)};
+      request.min_new_tokens = below(5);
+    }
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
+
+std::vector<Answer> answers_alone(const std::vector<Request>& requests) {
+  Engine engine(std::make_unique<FakeModel>(),
+                {.max_batch_size = 1, .cache_bytes = 100 * kBlockBytes, .num_threads = 1});
+  std::vector<Answer> result;
+  for (const Request& request : requests) result.push_back(answer(engine, request));
+  return result;
+}
+
+// All at once under these options; every answer must equal the one alone.
+EngineStats expect_same_together(const std::vector<Request>& requests, EngineOptions options) {
+  const std::vector<Answer> alone = answers_alone(requests);
+  Answers answers;
+  options.num_threads = 1;
+  Engine engine(std::make_unique<FakeModel>(), options);
+  for (std::size_t i = 0; i < requests.size(); i++) submit(engine, requests[i], answers, static_cast<int>(i));
+  for (std::size_t i = 0; i < requests.size(); i++) {
+    const Answer together = answers.wait(static_cast<int>(i));
+    EXPECT_EQ(together.tokens, alone[i].tokens) << "request " << i;
+    EXPECT_EQ(together.logprobs, alone[i].logprobs) << "request " << i;
+    EXPECT_EQ(together.finish_reason, alone[i].finish_reason) << "request " << i;
+    EXPECT_EQ(together.error, "");
+  }
+  const EngineStats stats = engine.stats();
+  EXPECT_EQ(stats.num_running + stats.num_waiting, 0);
+  EXPECT_EQ(stats.num_used_blocks, 0);
+  return stats;
+}
+
+TEST(EngineBatch, ManyAtOnce) {
+  const EngineStats stats =
+      expect_same_together(random_requests(1, 48, 400, 120), {.cache_bytes = 1000 * kBlockBytes});
+  EXPECT_EQ(stats.num_preemptions, 0U);
+}
+
+TEST(EngineBatch, PromptsInSmallChunks) {
+  for (const int chunk_len : {1, 7, 64, 100})
+    expect_same_together(random_requests(2, 12, 300, 30),
+                         {.max_prefill_token_num = chunk_len, .cache_bytes = 1000 * kBlockBytes});
+}
+
+TEST(EngineBatch, SmallBatchLongQueue) {
+  expect_same_together(random_requests(3, 40, 100, 40),
+                       {.max_batch_size = 3, .cache_bytes = 100 * kBlockBytes});
+}
+
+TEST(EngineBatch, Preempted) {
+  auto requests = random_requests(4, 40, 30, 500);
+  for (Request& request : requests) request.stop_token_ids.clear();
+  const EngineStats stats = expect_same_together(requests, {.cache_bytes = 9 * kBlockBytes});
+  EXPECT_GT(stats.num_preemptions, 10U);
+}
+
+TEST(EngineBatch, PreemptedPromptsCountOnce) {
+  const auto requests = random_requests(5, 30, 100, 400);
+  std::uint64_t num_prompt_tokens = 0;
+  for (const Request& request : requests) num_prompt_tokens += request.prompt_ids.size();
+  const EngineStats stats = expect_same_together(requests, {.cache_bytes = 16 * kBlockBytes});
+  EXPECT_GT(stats.num_preemptions, 0U);
+  EXPECT_EQ(stats.num_prompt_tokens, num_prompt_tokens);
+}
+
+TEST(EngineBatch, ArrivingWhileOthersRun) {
+  const auto requests = random_requests(6, 30, 300, 60);
+  const auto alone = answers_alone(requests);
+  Answers answers;
+  Engine engine(std::make_unique<FakeModel>(FakeModelOptions{.step_time = std::chrono::microseconds(100)}),
+                {.cache_bytes = 60 * kBlockBytes, .num_threads = 1});
+  for (std::size_t i = 0; i < requests.size(); i++) {
+    submit(engine, requests[i], answers, static_cast<int>(i));
+    if (i % 3 == 0) answers.wait_for_tokens(static_cast<int>(i), 1);
+  }
+  for (std::size_t i = 0; i < requests.size(); i++)
+    EXPECT_EQ(answers.wait(static_cast<int>(i)).tokens, alone[i].tokens) << "request " << i;
+}
+
+TEST(EngineBatch, RunningAnswersGoOnWhileALongPromptComes) {
+  std::atomic<int> longest_step{0};
+  FakeModelOptions model;
+  model.on_forward = [&](const Batch& batch) {
+    const bool mixed = batch.context_lens.size() > 1;
+    if (mixed) longest_step = std::max(longest_step.load(), static_cast<int>(batch.token_ids.size()));
+  };
+  Answers answers;
+  Engine engine(std::make_unique<FakeModel>(model), {.cache_bytes = 100 * kBlockBytes, .num_threads = 1});
+  submit(engine, greedy_request({1}, 2000), answers, 0);
+  answers.wait_for_tokens(0, 1);
+  const auto before = answers.wait_for_tokens(0, 1).tokens.size();
+  submit(engine, greedy_request(some_prompt(1, 2000), 1), answers, 1);
+  answers.wait(1);
+  const auto after = answers.all()[0].tokens.size();
+  EXPECT_GE(after - before, 2000U / 128) << "a token for each of the prompt's chunks";
+  EXPECT_LE(longest_step, 128);
+}
+
+}  // namespace
+}  // namespace lmdeploy::testing

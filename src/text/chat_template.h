@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "text/tokenizer.h"
 
@@ -22,11 +23,14 @@ struct ChatInput {
 class ChatTemplate {
  public:
   // From chat_template.jinja or tokenizer_config.json ("chat_template": a string, or a list of named ones:
-  // `default`, and `tool_use` when tools are given). Empty where the folder has none.
-  static std::unique_ptr<ChatTemplate> load(const std::filesystem::path& folder);
-  // From a Jinja source; bos/eos are the strings that the template may print.
+  // `default`, and `tool_use` when tools are given). Null where the folder has none. `tokenizer` says which
+  // texts are special tokens; it is not kept.
+  static std::unique_ptr<ChatTemplate> load(const std::filesystem::path& folder, const Tokenizer& tokenizer);
+  // From a Jinja source; bos and eos are the strings that the template may print. special_tokens: texts that
+  // become tokens only where the template itself writes them (bos and eos are always among them).
   static std::unique_ptr<ChatTemplate> from_source(const std::string& source, const std::string& bos_token,
-                                                   const std::string& eos_token);
+                                                   const std::string& eos_token,
+                                                   const std::vector<std::string>& special_tokens = {});
   ~ChatTemplate();
 
   // Throws Error with the template's own words where it calls raise_exception, and where a cap is reached.

@@ -1,6 +1,7 @@
 #pragma once
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/tokenizer.h"
@@ -27,12 +28,14 @@ class StreamDecoder {
   bool stopped() const noexcept { return stopped_; }  // a stop string was met
 
  private:
+  void settle(std::string_view text, std::size_t num_certain);
+  void shorten_window(std::string_view text);
   std::string release(bool all);
 
   const Tokenizer& tokenizer_;
   StreamDecoderOptions options_;
-  std::vector<TokenId> ids_;     // tokens whose text is not settled yet, after a context of settled ones
-  std::size_t num_settled_ = 0;  // of ids_
+  std::vector<TokenId> window_;  // the last tokens: enough context to decode the next one
+  std::size_t num_settled_ = 0;  // bytes of the window's text that went to pending_ or were there before it
   std::string pending_;          // settled text that may begin a stop string
   bool stopped_ = false;
 };

@@ -47,6 +47,7 @@ class Tokenizer {
   virtual std::optional<TokenId> token_to_id(std::string_view token) const = 0;
   virtual std::string id_to_token(TokenId id) const = 0;  // as in the vocabulary; "" if there is none
   virtual bool is_special(TokenId id) const = 0;
+  virtual std::vector<std::string> special_tokens() const = 0;  // texts of the special added tokens
   virtual std::optional<TokenId> bos_id() const = 0;
   virtual std::optional<TokenId> eos_id() const = 0;
 };

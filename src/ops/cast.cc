@@ -1,0 +1,16 @@
+#include "ops/cpu/cpu_ops.h"
+#include "ops/dispatch.h"
+#include "ops/ops.h"
+#include "ops/shape_matcher.h"
+
+namespace lmdeploy::ops {
+
+void cast(Ctx& ctx, const View& x, const View& y) {
+  check_device(ctx, "cast");
+  ShapeMatcher match("cast");
+  match("x", x, "mk", {DType::f32, DType::bf16, DType::f16});
+  match("y", y, "mk", {DType::f32, DType::bf16, DType::f16});
+  cpu::cast(ctx, x, y);
+}
+
+}  // namespace lmdeploy::ops

@@ -1,0 +1,29 @@
+#pragma once
+// The ops on the CPU: arguments are checked, the work is split over threads. Same contracts as ops.h.
+#include "ops/ops.h"
+#include "ops/roofs.h"
+
+namespace lmdeploy::ops::cpu {
+
+PackedMatrix make_packed_matrix(Ctx& ctx, DType dtype, std::int64_t n, std::int64_t k);
+void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row);
+
+void embed(Ctx& ctx, std::span<const std::int32_t> ids, const View& table, const View& y);
+void embed(Ctx& ctx, std::span<const std::int32_t> ids, const PackedMatrix& table, const View& y);
+void rms_norm(Ctx& ctx, const View& x, const View& weight, float eps, const View& y);
+void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options);
+void rope_table(Ctx& ctx, std::span<const std::int32_t> positions, std::span<const float> inv_freq,
+                float scale, const View& y);
+void rope(Ctx& ctx, const View& x, const View& table);
+void store_kv(Ctx& ctx, const View& k, const View& v, std::span<const std::int32_t> slots,
+              const KvLayer& cache);
+void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y);
+void silu_mul(Ctx& ctx, const View& x, const View& y);
+void cast(Ctx& ctx, const View& x, const View& y);
+void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
+                    std::span<float> logprobs);
+void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens,
+            std::span<float> logprobs);
+Roofs measure_roofs(Ctx& ctx);
+
+}  // namespace lmdeploy::ops::cpu

@@ -1,0 +1,111 @@
+#pragma once
+// The serial kernels of one instruction set, as plain functions over plain structs. They are compiled once
+// per instruction set (isa_*.cc) inside unnamed namespaces, and those files call no inline function of any
+// other header: a copy of one that was compiled for AVX-512 could otherwise be the one that the linker keeps.
+// Threads, shapes and memory are the business of the files that call them.
+#include <cstdint>
+
+#include "tensor/ctx.h"
+#include "tensor/dtype.h"
+
+namespace lmdeploy::ops::cpu {
+
+// Columns of W (outputs) that lie side by side in a packed matrix.
+inline constexpr std::int64_t kBlockColumns = 64;
+// A matmul's column range starts and, unless it is the last, ends at a multiple of this.
+inline constexpr std::int64_t kColumnUnit = 32;
+// Tokens of the KV cache that lie side by side, and of one step of the online softmax.
+inline constexpr std::int64_t kTokenBlock = 64;
+// Tokens whose attention is accumulated by itself, counted from position 0, before it is merged in order.
+inline constexpr std::int64_t kSplitLen = 256;
+
+// Inputs that lie together in one lane: two bf16 make one 32-bit operand of a dot product.
+constexpr std::int64_t pair_of(DType dtype) {
+  return dtype == DType::bf16 ? 2 : 1;
+}
+
+// y[r][c] = (accumulate ? y[r][c] : 0) + bias[c] + sum over steps of x[r] . w, in the order of the steps.
+struct Matmul {
+  const void* x = nullptr;    // [num_rows, num_steps * pair], f32 or bf16: see Kernels::bf16_dot
+  std::int64_t x_stride = 0;  // elements
+  const void* w = nullptr;    // column c of step s: w + c / 64 * w_block_stride + s * w_step + c % 64 * pair
+  std::int64_t w_block_stride = 0;  // elements
+  std::int64_t w_step = 0;          // elements
+  std::int64_t num_steps = 0;
+  float* y = nullptr;  // [num_rows, ...]
+  std::int64_t y_stride = 0;
+  std::int64_t num_rows = 0;
+  std::int64_t first_column = 0;  // a multiple of kColumnUnit
+  std::int64_t end_column = 0;    // w has whole units of columns; y only these
+  const float* bias = nullptr;    // [end_column] or none
+  bool accumulate = false;
+  bool prefetch = false;  // w comes from memory, not from a cache
+};
+
+// Running softmax of `num_rows` queries over a range of tokens.
+struct SoftmaxState {
+  float* max = nullptr;  // [num_rows], -inf before the first token
+  float* sum = nullptr;  // [num_rows] of exp(score - max)
+  float* acc = nullptr;  // [num_rows, acc_stride] sum of exp(score - max) * v
+};
+
+// One tile of queries (all of one kv head) against tokens [begin, end) of one sequence.
+struct AttentionTile {
+  const void* q = nullptr;  // [num_rows, head_dim], f32 or bf16: see Kernels::bf16_dot
+  std::int64_t num_rows = 0;
+  std::int64_t group = 1;           // rows r with one r / group share a position
+  std::int64_t first_position = 0;  // of row 0
+  std::int64_t window = 0;          // 0: none
+  float scale = 1;
+  std::int64_t head_dim = 0;
+  std::int64_t acc_stride = 0;  // head_dim rounded up to kColumnUnit
+  const char* cache = nullptr;  // the layer's blocks, at the first token of this kv head
+  std::int64_t block_bytes = 0;
+  std::int64_t block_len = 0;
+  std::int64_t token_block_bytes = 0;  // from 64 tokens of a block to the next 64
+  const std::int32_t* block_table = nullptr;
+  float* scores = nullptr;   // scratch [num_rows, kTokenBlock]
+  void* weights = nullptr;   // scratch [num_rows, kTokenBlock] of q's type
+  void* v_padded = nullptr;  // scratch [kTokenBlock, acc_stride] of the cache's type
+};
+
+// Index of f32, bf16, f16 in the tables below.
+constexpr int dtype_idx(DType dtype) {
+  return static_cast<int>(dtype);
+}
+inline constexpr int kNumFloatTypes = 3;
+
+struct Kernels {
+  bool bf16_dot = false;  // bf16 weights and KV take a bf16 left operand; otherwise it is f32
+
+  void (*matmul[kNumFloatTypes])(const Matmul&);
+  // Adds the tokens [begin, end) to `state`, which the caller has set to "no token yet".
+  void (*attention[kNumFloatTypes])(const AttentionTile&, std::int64_t begin, std::int64_t end,
+                                    const SoftmaxState& state);
+  void (*merge_attention)(const SoftmaxState& total, const SoftmaxState& part, std::int64_t num_rows,
+                          std::int64_t acc_stride);
+  // y[c] = acc[c] / sum
+  void (*finish_attention[kNumFloatTypes])(const float* acc, float sum, std::int64_t head_dim, void* y);
+
+  void (*cast[kNumFloatTypes][kNumFloatTypes])(const void* x, void* y, std::int64_t count);  // [from][to]
+  void (*rms_norm[kNumFloatTypes])(const float* x, const float* weight, float eps, std::int64_t count,
+                                   void* y);
+  void (*silu_mul[kNumFloatTypes])(const float* gate, const float* up, std::int64_t count, void* y);
+  void (*rope)(float* x, const float* table, std::int64_t num_heads, std::int64_t head_dim);
+
+  float (*max)(const float* x, std::int64_t count);  // NaN if there is one
+  double (*sum_exp)(const float* x, float max, std::int64_t count);
+  // y = exp((x - max) * scale); returns the sum.
+  double (*exp)(const float* x, float max, float scale, std::int64_t count, float* y);
+
+  std::uint64_t (*read)(const void* data, std::int64_t bytes);  // a plain read; bytes: a multiple of 256
+  double (*multiply_adds)(std::int64_t num_rounds);             // from registers; returns how many it did
+};
+
+const Kernels& kernels(CpuIsa isa);
+
+extern const Kernels kGenericKernels;
+extern const Kernels kAvx2Kernels;
+extern const Kernels kAvx512Kernels;
+
+}  // namespace lmdeploy::ops::cpu

@@ -1,0 +1,101 @@
+#include "ops/packed_matrix.h"
+
+#include <algorithm>
+#include <array>
+#include <cstring>
+
+#include "ops/cpu/cpu_ops.h"
+#include "ops/cpu/kernels.h"
+#include "ops/cpu/parallel.h"
+
+namespace lmdeploy::ops::cpu {
+namespace {
+
+constexpr std::int64_t kChunk = 512;     // inputs that are converted at once
+constexpr std::int64_t kTileSteps = 16;  // steps of a block that are written together: 4 KiB of bf16
+
+// Rows [first, first + num_rows) of one block, `num_steps` steps of it: `to` is the first step's line of row
+// `first`, `from` the row's first input. A step of a row is one T.
+template <class T>
+void pack_tile(const char* from, std::int64_t from_stride_bytes, std::int64_t num_rows,
+               std::int64_t num_steps, T* to) {
+  for (std::int64_t row = 0; row < num_rows; row++) {
+    const char* in = from + row * from_stride_bytes;
+    for (std::int64_t step = 0; step < num_steps; step++)
+      std::memcpy(to + step * kBlockColumns + row, in + step * static_cast<std::int64_t>(sizeof(T)),
+                  sizeof(T));
+  }
+}
+
+template <class T>
+void pack_steps(const char* from, std::int64_t from_stride_bytes, std::int64_t num_rows,
+                std::int64_t num_steps, T* to) {
+  for (std::int64_t step = 0; step < num_steps; step += kTileSteps)
+    pack_tile<T>(from + step * static_cast<std::int64_t>(sizeof(T)), from_stride_bytes, num_rows,
+                 std::min(kTileSteps, num_steps - step), to + step * kBlockColumns);
+}
+
+struct Part {  // the rows of `source` that fall into one block
+  std::int64_t source_row;
+  std::int64_t num_rows;
+  std::int64_t block;
+  std::int64_t row_in_block;
+};
+
+template <class T>
+void pack_part(const Kernels& k, const View& source, PackedMatrix& matrix, const Part& part) {
+  const std::int64_t pair = pair_of(matrix.dtype), num_steps = (matrix.k + pair - 1) / pair;
+  T* block =
+      static_cast<T*>(matrix.data.view().data) + part.block * num_steps * kBlockColumns + part.row_in_block;
+  const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(source.dtype));
+  if (source.dtype == matrix.dtype && matrix.k % pair == 0) {
+    pack_steps<T>(element(source, part.source_row), source.row_stride * element_bytes, part.num_rows,
+                  num_steps, block);
+    return;
+  }
+  alignas(64) std::array<float, kChunk> converted;
+  const auto cast = k.cast[dtype_idx(source.dtype)][dtype_idx(matrix.dtype)];
+  for (std::int64_t row = 0; row < part.num_rows; row++)
+    for (std::int64_t column = 0; column < matrix.k; column += kChunk) {
+      const std::int64_t count = std::min(kChunk, matrix.k - column), steps = (count + pair - 1) / pair;
+      if (count % pair != 0)
+        converted[static_cast<std::size_t>(count / pair)] = 0;  // the last pair's partner
+      cast(element(source, part.source_row + row, column), converted.data(), count);
+      pack_steps<T>(reinterpret_cast<const char*>(converted.data()), 0, 1, steps,
+                    block + column / pair * kBlockColumns + row);
+    }
+}
+
+}  // namespace
+
+PackedMatrix make_packed_matrix(Ctx& ctx, DType dtype, std::int64_t n, std::int64_t k) {
+  PackedMatrix matrix;
+  matrix.dtype = dtype;
+  matrix.n = n;
+  matrix.k = k;
+  const std::int64_t pair = pair_of(dtype), num_blocks = (n + kBlockColumns - 1) / kBlockColumns;
+  matrix.data = Tensor(*ctx.allocator, dtype, {num_blocks, (k + pair - 1) / pair, kBlockColumns, pair});
+  if (n % kBlockColumns != 0) {  // only here are there rows that pack_rows will not write
+    const View last = matrix.data.view().rows(num_blocks - 1, 1);
+    std::memset(last.data, 0, static_cast<std::size_t>(last.bytes()));
+  }
+  return matrix;
+}
+
+void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row) {
+  const Kernels& k = kernels(ctx.cpu_isa);
+  const std::int64_t end_row = first_row + source.dim(0), first_block = first_row / kBlockColumns;
+  const std::int64_t num_blocks = (end_row + kBlockColumns - 1) / kBlockColumns - first_block;
+  parallel_rows(ctx, num_blocks, kBlockColumns * matrix.k, [&](std::int64_t i) {
+    const std::int64_t block = first_block + i;
+    const std::int64_t begin = std::max(first_row, block * kBlockColumns);
+    const std::int64_t end = std::min(end_row, (block + 1) * kBlockColumns);
+    const Part part{begin - first_row, end - begin, block, begin - block * kBlockColumns};
+    if (matrix.dtype == DType::f16)
+      pack_part<std::uint16_t>(k, source, matrix, part);
+    else  // one float, or a pair of bf16
+      pack_part<std::uint32_t>(k, source, matrix, part);
+  });
+}
+
+}  // namespace lmdeploy::ops::cpu

@@ -1,0 +1,66 @@
+#pragma once
+// Vectors of floats for one instruction set. Each simd_*.h gives the same names, and exactly one of them is
+// included by a file: everything is in an unnamed namespace, so that nothing compiled here is shared.
+#include <immintrin.h>
+
+#include <cstdint>
+
+#include "tensor/dtype.h"
+
+namespace lmdeploy::ops::cpu {
+namespace {
+
+inline constexpr int kLanes = 16;
+using Vec = float __attribute__((vector_size(64)));
+using VecInt = std::int32_t __attribute__((vector_size(64)));
+
+inline constexpr bool kBf16Dot = true;
+inline constexpr int kMaxTileRows = 6;    // 6 x 4 accumulators, 4 of w, one broadcast: 29 of 32 registers
+inline constexpr int kTileVectors = 4;    // vectors of columns with several rows
+inline constexpr int kOneRowVectors = 4;  // with one row
+
+inline Vec splat(float value) {
+  return reinterpret_cast<Vec>(_mm512_set1_ps(value));
+}
+inline Vec load(const float* p) {
+  return reinterpret_cast<Vec>(_mm512_loadu_ps(p));
+}
+inline Vec load(const bf16_t* p) {
+  const __m512i wide = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)));
+  return reinterpret_cast<Vec>(_mm512_slli_epi32(wide, 16));
+}
+inline Vec load(const f16_t* p) {
+  return reinterpret_cast<Vec>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
+}
+inline void store(float* p, Vec v) {
+  _mm512_storeu_ps(p, reinterpret_cast<__m512>(v));
+}
+inline void store(f16_t* p, Vec v) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtps_ph(reinterpret_cast<__m512>(v), 0));
+}
+inline void store_bits16(bf16_t* p, VecInt v) {  // the low halves
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm512_cvtepi32_epi16(reinterpret_cast<__m512i>(v)));
+}
+inline Vec multiply_add(Vec a, Vec b, Vec c) {  // a * b + c, one rounding
+  return reinterpret_cast<Vec>(
+      _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
+}
+// The same pair of bf16 in every lane.
+inline VecInt splat_pair(const bf16_t* pair) {
+  std::int32_t bits;
+  __builtin_memcpy(&bits, pair, sizeof bits);
+  return reinterpret_cast<VecInt>(_mm512_set1_epi32(bits));
+}
+// acc + the two products of each lane's pairs, with the instruction's own rounding: to nearest even,
+// subnormals as zero.
+inline Vec dot_pairs(Vec acc, VecInt x, VecInt w) {
+  return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(acc), reinterpret_cast<__m512bh>(x),
+                                                reinterpret_cast<__m512bh>(w)));
+}
+// The step whose rate is the machine's peak.
+inline Vec peak_step(Vec acc, Vec x) {
+  return dot_pairs(acc, reinterpret_cast<VecInt>(x), reinterpret_cast<VecInt>(x));
+}
+
+}  // namespace
+}  // namespace lmdeploy::ops::cpu

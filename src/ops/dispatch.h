@@ -1,0 +1,23 @@
+#pragma once
+#include "base/error.h"
+#include "ops/kv_layer.h"
+#include "tensor/ctx.h"
+
+namespace lmdeploy::ops {
+
+// Every op asks this before it calls the kernels of its device's folder.
+inline void check_device(const Ctx& ctx, const char* op) {
+  CHECK(ctx.device == Device::cpu, "{}: this build has CPU kernels only", op);
+}
+
+// What the kernels ask of a KV cache.
+inline void check_layout(const KvLayout& layout, const char* op) {
+  CHECK(layout.dtype == DType::f32 || layout.dtype == DType::bf16 || layout.dtype == DType::f16,
+        "{}: no cache of {}", op, dtype_name(layout.dtype));
+  CHECK(layout.head_dim > 0 && layout.head_dim % 2 == 0 && layout.num_kv_heads > 0 && layout.block_len > 0 &&
+            layout.block_len % 64 == 0,
+        "{}: a cache of {} heads of {}, {} tokens a block", op, layout.num_kv_heads, layout.head_dim,
+        layout.block_len);
+}
+
+}  // namespace lmdeploy::ops

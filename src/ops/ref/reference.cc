@@ -1,0 +1,136 @@
+#include "ops/ref/reference.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+
+namespace lmdeploy::ops::ref {
+namespace {
+
+constexpr double kInfinity = std::numeric_limits<double>::infinity();
+
+std::size_t idx(std::int64_t i) {
+  return static_cast<std::size_t>(i);
+}
+
+}  // namespace
+
+Matrix embed(const std::vector<std::int32_t>& ids, const Matrix& table) {
+  Matrix y(static_cast<std::int64_t>(ids.size()), table.num_columns);
+  for (std::int64_t r = 0; r < y.num_rows; r++)
+    for (std::int64_t c = 0; c < y.num_columns; c++) y.at(r, c) = table.at(ids[idx(r)], c);
+  return y;
+}
+
+Matrix rms_norm(const Matrix& x, const std::vector<double>& weight, double eps) {
+  Matrix y(x.num_rows, x.num_columns);
+  const auto d = static_cast<std::int64_t>(weight.size());
+  for (std::int64_t r = 0; r < x.num_rows; r++)
+    for (std::int64_t begin = 0; begin < x.num_columns; begin += d) {
+      double sum = 0;
+      for (std::int64_t c = 0; c < d; c++) sum += x.at(r, begin + c) * x.at(r, begin + c);
+      const double rms = std::sqrt(sum / static_cast<double>(d) + eps);
+      for (std::int64_t c = 0; c < d; c++) y.at(r, begin + c) = x.at(r, begin + c) / rms * weight[idx(c)];
+    }
+  return y;
+}
+
+Matrix linear(const Matrix& x, const Matrix& w, const std::vector<double>& bias) {
+  Matrix y(x.num_rows, w.num_rows);
+  for (std::int64_t r = 0; r < x.num_rows; r++)
+    for (std::int64_t n = 0; n < w.num_rows; n++) {
+      double sum = bias.empty() ? 0 : bias[idx(n)];
+      for (std::int64_t c = 0; c < x.num_columns; c++) sum += x.at(r, c) * w.at(n, c);
+      y.at(r, n) = sum;
+    }
+  return y;
+}
+
+Matrix rope(const Matrix& x, std::int64_t num_heads, const std::vector<std::int32_t>& positions,
+            const std::vector<double>& inv_freq, double scale) {
+  Matrix y(x.num_rows, x.num_columns);
+  const auto half = static_cast<std::int64_t>(inv_freq.size());
+  for (std::int64_t r = 0; r < x.num_rows; r++)
+    for (std::int64_t h = 0; h < num_heads; h++)
+      for (std::int64_t j = 0; j < half; j++) {
+        const double angle = positions[idx(r)] * inv_freq[idx(j)];
+        const std::int64_t first = h * 2 * half + j, second = first + half;
+        y.at(r, first) = scale * (x.at(r, first) * std::cos(angle) - x.at(r, second) * std::sin(angle));
+        y.at(r, second) = scale * (x.at(r, second) * std::cos(angle) + x.at(r, first) * std::sin(angle));
+      }
+  return y;
+}
+
+Matrix silu_mul(const Matrix& x) {
+  Matrix y(x.num_rows, x.num_columns / 2);
+  for (std::int64_t r = 0; r < y.num_rows; r++)
+    for (std::int64_t c = 0; c < y.num_columns; c++)
+      y.at(r, c) = x.at(r, c) / (1 + std::exp(-x.at(r, c))) * x.at(r, y.num_columns + c);
+  return y;
+}
+
+std::vector<double> log_softmax(const std::vector<double>& logits) {
+  const double max = *std::max_element(logits.begin(), logits.end());
+  double sum = 0;
+  for (const double x : logits) sum += std::exp(x - max);
+  std::vector<double> result;
+  for (const double x : logits) result.push_back(x - max - std::log(sum));
+  return result;
+}
+
+Matrix attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape) {
+  Matrix y(q.num_rows, q.num_columns);
+  const std::int64_t d = shape.head_dim;
+  for (std::int64_t r = 0; r < q.num_rows; r++)
+    for (std::int64_t h = 0; h < shape.num_heads; h++) {
+      const std::int64_t kv_begin = h / (shape.num_heads / shape.num_kv_heads) * d;
+      const std::int64_t position = k.num_rows - q.num_rows + r;
+      std::vector<double> scores(idx(k.num_rows), -kInfinity);
+      for (std::int64_t t = 0; t <= position; t++) {
+        if (shape.sliding_window > 0 && t <= position - shape.sliding_window) continue;
+        double dot = 0;
+        for (std::int64_t c = 0; c < d; c++) dot += q.at(r, h * d + c) * k.at(t, kv_begin + c);
+        scores[idx(t)] = dot * shape.scale;
+      }
+      const std::vector<double> log_weights = log_softmax(scores);
+      for (std::int64_t t = 0; t <= position; t++)
+        for (std::int64_t c = 0; c < d; c++)
+          y.at(r, h * d + c) += std::exp(log_weights[idx(t)]) * v.at(t, kv_begin + c);
+    }
+  return y;
+}
+
+std::vector<double> sampling_distribution(std::vector<double> logits, const SamplingOptions& options) {
+  for (const std::int32_t id : options.penalized_ids) {
+    double& x = logits[idx(id)];
+    x = x > 0 ? x / options.repetition_penalty : x * options.repetition_penalty;
+  }
+  for (const std::int32_t id : options.banned_ids) logits[idx(id)] = -kInfinity;
+  std::vector<std::size_t> order(logits.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return logits[a] > logits[b]; });
+  std::vector<double> p(logits.size(), 0.0);
+  if (options.temperature == 0) {
+    p[order[0]] = 1;
+    return p;
+  }
+  const double peak = logits[order[0]];
+  for (std::size_t i = 0; i < order.size(); i++) {
+    const bool in_top_k = options.top_k == 0 || i < idx(options.top_k) ||
+                          logits[order[i]] == logits[order[idx(options.top_k) - 1]];
+    if (in_top_k) p[order[i]] = std::exp((logits[order[i]] - peak) / options.temperature);
+  }
+  const double total = std::accumulate(p.begin(), p.end(), 0.0);
+  double before = 0;  // the probability of the tokens above this one
+  for (const std::size_t i : order) {
+    const double own = p[i];
+    if ((before > 0 && before / total >= options.top_p) || own < options.min_p) p[i] = 0;
+    before += own;
+  }
+  const double kept = std::accumulate(p.begin(), p.end(), 0.0);
+  for (double& x : p) x /= kept;
+  return p;
+}
+
+}  // namespace lmdeploy::ops::ref

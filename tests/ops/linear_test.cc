@@ -1,0 +1,90 @@
+#include "ops/ops_fixture.h"
+
+namespace lmdeploy::ops {
+namespace {
+
+class LinearTest : public OpsTest {
+ protected:
+  PackedMatrix pack(const View& w, DType dtype) {
+    PackedMatrix packed = make_packed_matrix(ctx, dtype, w.dim(0), w.dim(1));
+    pack_rows(ctx, w, packed, 0);
+    return packed;
+  }
+};
+
+TEST_P(LinearTest, EqualsReference) {
+  const std::int64_t rows[] = {1, 2, 5, 7, 8, 13, 64, 97};
+  const std::int64_t inputs[] = {1, 2, 31, 64, 65, 127, 576};
+  const std::int64_t outputs[] = {1, 15, 16, 17, 32, 33, 63, 64, 65, 96, 127, 193};
+  for (const DType dtype : kFloatTypes)
+    for (int i = 0; i < 60; i++) {
+      const std::int64_t m = rows[rng() % 8], k = inputs[rng() % 7], n = outputs[rng() % 12];
+      const Tensor x = random(dtype, m, k + 3), w = random(dtype, n, k), bias = random(DType::f32, 1, n);
+      const Tensor y = random(DType::f32, m, n + 5);
+      const View x_view = x.view().columns(1, k), y_view = y.view().columns(2, n);
+      const ref::Matrix before = matrix(y);
+      LinearOptions options;
+      if (rng() % 2 == 0) options.bias = View(bias.view().data, DType::f32, {n});
+      options.accumulate = rng() % 2 == 0;
+      std::vector<double> bias_values;
+      if (!options.bias.empty()) bias_values = matrix(bias).values;
+      ref::Matrix expected = ref::linear(matrix(x_view), matrix(w), bias_values);
+      if (options.accumulate)
+        for (std::int64_t r = 0; r < m; r++)
+          for (std::int64_t c = 0; c < n; c++) expected.at(r, c) += before.at(r, c + 2);
+
+      linear(ctx, x_view, pack(w, dtype), y_view, options);
+
+      const std::string what = fmt::format("{} [{}, {}] x [{}, {}]", dtype_name(dtype), m, k, n, k);
+      expect_close(y_view, expected, Tolerance::kernel(), what);
+      const ref::Matrix after = matrix(y);
+      for (std::int64_t r = 0; r < m; r++)
+        for (const std::int64_t c : {std::int64_t{0}, std::int64_t{1}, n + 2, n + 4})
+          ASSERT_EQ(after.at(r, c), before.at(r, c)) << what << ": wrote outside y";
+    }
+}
+
+// An element's bits do not depend on how many rows are computed with it, nor on how many threads compute.
+TEST_P(LinearTest, RowsDoNotDependOnCompany) {
+  ThreadPool one_thread(1);
+  for (const DType dtype : kFloatTypes)
+    for (const std::int64_t k : {575, 2560}) {
+      const std::int64_t n = 161, max_rows = 530;
+      const Tensor x = random(dtype, max_rows, k);
+      const PackedMatrix w = pack(random(dtype, n, k), dtype);
+      const Tensor all = zeros(DType::f32, max_rows, n), some = zeros(DType::f32, max_rows, n);
+      linear(ctx, x, w, all);
+      for (const std::int64_t m : {1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 17, 31, 100}) {
+        const std::int64_t first =
+            static_cast<std::int64_t>(rng() % static_cast<std::uint64_t>(max_rows - m));
+        Ctx alone = ctx;
+        if (m % 2 == 0) alone.pool = &one_thread;
+        linear(alone, x.view().rows(first, m), w, some.view().rows(0, m));
+        ASSERT_EQ(std::memcmp(some.view().row<float>(0), all.view().row<float>(first),
+                              static_cast<std::size_t>(m * n) * sizeof(float)),
+                  0)
+            << dtype_name(dtype) << " k " << k << ", " << m << " rows from " << first;
+      }
+    }
+}
+
+TEST_P(LinearTest, NoRowsIsNoWork) {
+  const PackedMatrix w = pack(random(DType::f32, 8, 8), DType::f32);
+  const Tensor x = random(DType::f32, 1, 8), y = zeros(DType::f32, 1, 8);
+  linear(ctx, x.view().rows(0, 0), w, y.view().rows(0, 0));
+}
+
+TEST_P(LinearTest, WrongTypesAndShapesAreNamed) {
+  const PackedMatrix w = pack(random(DType::bf16, 8, 8), DType::bf16);
+  const Tensor y = zeros(DType::f32, 1, 8), wide = zeros(DType::bf16, 1, 9), f32 = zeros(DType::f32, 1, 8);
+  EXPECT_THROW(linear(ctx, wide, w, y), CheckFailure);
+  EXPECT_THROW(linear(ctx, f32, w, y), CheckFailure);
+  Ctx cuda = ctx;
+  cuda.device = Device::cuda;
+  EXPECT_THROW(linear(cuda, wide, w, y), CheckFailure);
+}
+
+INSTANTIATE_FOR_ISAS(LinearTest);
+
+}  // namespace
+}  // namespace lmdeploy::ops

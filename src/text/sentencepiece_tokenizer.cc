@@ -45,6 +45,8 @@ SentencePieceTokenizer::SentencePieceTokenizer(std::string_view model, const Tok
   for (auto& tokens : by_first_byte_)
     std::ranges::sort(tokens, std::ranges::greater(),
                       [](const AddedToken* token) { return token->content.size(); });
+  nul_piece_ = piece_id(std::string_view("\0", 1));
+  if (nul_piece_) nul_byte_ = piece_id("<0x00>");
   bos_id_ = end_token(config, "bos_token", processor_->bos_id());
   eos_id_ = end_token(config, "eos_token", processor_->eos_id());
   // The classes that read tokenizer.model (Llama's, InternLM2's) put a BOS unless they are told not to.
@@ -124,6 +126,7 @@ void SentencePieceTokenizer::encode_stretch(std::string_view text, std::vector<T
   if (text.empty()) return;
   std::vector<int> stretch;
   require_ok(processor_->Encode(text, &stretch));
+  if (nul_byte_) std::ranges::replace(stretch, *nul_piece_, *nul_byte_);
   ids.insert(ids.end(), stretch.begin(), stretch.end());
 }
 

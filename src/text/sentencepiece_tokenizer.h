@@ -50,6 +50,9 @@ class SentencePieceTokenizer final : public Tokenizer {
   std::int32_t vocab_size_ = 0;
   std::optional<TokenId> bos_id_;
   std::optional<TokenId> eos_id_;
+  // SentencePiece from 0.2 on encodes NUL as a byte though it is a piece; Debian's version does not yet.
+  std::optional<TokenId> nul_piece_;
+  std::optional<TokenId> nul_byte_;
   bool add_bos_ = false;
   bool add_eos_ = false;
 };

@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "text/chat_template.h"
 #include "text/stream_decoder.h"
 #include "text/tokenizer.h"
@@ -74,6 +75,7 @@ Json answer(const Json& request, const Tokenizer* tokenizer, const std::string& 
 }
 
 int run(const std::string& folder) {
+  init_log("WARNING");
   const auto start = std::chrono::steady_clock::now();
   const auto tokenizer = folder.empty() ? nullptr : Tokenizer::load(folder);
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

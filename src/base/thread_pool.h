@@ -5,9 +5,10 @@
 
 namespace lmdeploy {
 
-// A fork-join pool for the loops of one engine. The calling thread works too. Workers spin for a short while
-// after a loop, because the next one follows within microseconds, then sleep; when other programs keep the
-// cores busy they yield instead of spinning, so that a preempted worker cannot hold the others up.
+// A fork-join pool for the loops of one engine. The calling thread works too and depends on no worker: it
+// takes tasks like them and waits only for tasks that a worker has taken. Workers spin for a short while
+// after a loop, because the next one follows within microseconds, then sleep. Threads are not pinned: beside
+// another busy program a pinned thread would wait for its core while another one is free.
 //
 // Tasks are taken one at a time from a shared counter, so a slow core takes fewer. What a task computes must
 // not depend on which thread runs it.

@@ -119,7 +119,7 @@ TEST_P(AttentionTest, EqualsReference) {
   for (const DType dtype : kFloatTypes)
     for (const Shape4& s : shapes)
       for (const std::int64_t len : {1, 63, 64, 65, 129, 300}) {
-        if (len == 300 && s.head_dim < 64) continue;  // the reference takes long
+        if (len == 300 && s.num_heads != 9) continue;  // the reference takes long
         make_cache(dtype, s, len == 65 ? 128 : 64, 8);
         window = len == 300 && s.head_dim == 64 ? 70 : 0;
         const Sequence seq = make_sequence(len);

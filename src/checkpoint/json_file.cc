@@ -23,7 +23,10 @@ class Guard {
   explicit Guard(const std::string& origin) : origin_(origin) {}
 
   bool operator()(int depth, json::parse_event_t event, const json& value) {
-    if (depth > kMaxDepth)
+    // An object or list that opens at depth 0 is the outermost.
+    const bool opens =
+        event == json::parse_event_t::object_start || event == json::parse_event_t::array_start;
+    if (opens && depth >= kMaxDepth)
       throw Error(fmt::format("{}: JSON nested more than {} deep", origin_, kMaxDepth),
                   "The file is damaged or made to harm; fetch it again from its source.");
     switch (event) {

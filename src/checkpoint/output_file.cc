@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <optional>
 #include <utility>
 
 #include "base/error.h"
@@ -22,6 +23,22 @@ bool is_full(int code) {
   return code == ENOSPC || code == EDQUOT || code == EFBIG;
 }
 
+// Empty where the system does not say.
+std::optional<std::uint64_t> free_bytes_beside(const fs::path& path) {
+  std::error_code failure;
+  const fs::path folder = path.parent_path().empty() ? fs::path(".") : path.parent_path();
+  const fs::space_info space = fs::space(folder, failure);
+  return failure ? std::nullopt : std::optional<std::uint64_t>(space.available);
+}
+
+// 0 or an error number.
+int reserve(int fd, const fs::path& path, std::uint64_t bytes) {
+  if (bytes == 0) return 0;
+  // Asked first, because a reservation that must fail may fill the disk before it does.
+  if (free_bytes_beside(path).value_or(bytes) < bytes) return ENOSPC;
+  return ::fallocate(fd, 0, 0, static_cast<off_t>(bytes)) == 0 ? 0 : errno;
+}
+
 }  // namespace
 
 OutputFile::OutputFile(fs::path path, std::uint64_t final_bytes)
@@ -30,13 +47,10 @@ OutputFile::OutputFile(fs::path path, std::uint64_t final_bytes)
   temporary_ += fmt::format(".tmp-{}", ::getpid());
   fd_ = ::open(temporary_.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (fd_ < 0) throw Error(fmt::format("cannot create {}: {}", temporary_.string(), std::strerror(errno)));
-  if (final_bytes_ == 0) return;
-  const int failed = ::fallocate(fd_, 0, 0, static_cast<off_t>(final_bytes_));
-  const int code = failed == 0 ? 0 : errno;
+  const int code = reserve(fd_, path_, final_bytes_);
   if (is_full(code)) {
-    ::close(fd_);
+    ::close(std::exchange(fd_, -1));
     ::unlink(temporary_.c_str());
-    fd_ = -1;
     fail("reserve space for", code, 0);
   }
   // Other failures mean that the file system cannot reserve; the writes will tell.
@@ -58,10 +72,8 @@ OutputFile::OutputFile(OutputFile&& other) noexcept
 void OutputFile::fail(const char* action, int code, std::uint64_t num_written) const {
   const std::string problem = fmt::format("cannot {} {}: {}", action, path_.string(), std::strerror(code));
   if (!is_full(code)) throw Error(problem);
-  std::error_code ignored;
-  const fs::space_info space = fs::space(path_.parent_path().empty() ? "." : path_.parent_path(), ignored);
   const std::uint64_t needed = final_bytes_ - std::min(final_bytes_, num_written);
-  const std::uint64_t available = ignored ? 0 : static_cast<std::uint64_t>(space.available);
+  const std::uint64_t available = free_bytes_beside(path_).value_or(0);
   throw Error(fmt::format("{}: {} bytes are needed, {} are free, {} are missing", problem, needed, available,
                           needed - std::min(needed, available)),
               "Free space there or choose a folder on another disk.");

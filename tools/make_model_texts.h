@@ -1,0 +1,14 @@
+#pragma once
+// The files beside the weights: config.json, generation_config.json, tokenizer.json, tokenizer_config.json.
+#include <filesystem>
+
+#include "make_model_weights.h"
+
+namespace lmdeploy::make_model {
+
+// The tokenizer is a byte-level BPE over letters with exactly vocab_size ids: any text encodes, any id
+// decodes. Its special tokens and chat template are InternLM2's (ChatML), at InternLM2's places: <unk>, <s>,
+// </s> first, <|plugin|> to <|im_start|> as the last six.
+void write_texts(const ModelShape& shape, Layout layout, const std::filesystem::path& folder);
+
+}  // namespace lmdeploy::make_model

@@ -1,0 +1,34 @@
+#pragma once
+// Random weights at the shape of a real model, for measurements without a download.
+#include <cstdint>
+#include <filesystem>
+#include <span>
+#include <string_view>
+
+#include "base/thread_pool.h"
+
+namespace lmdeploy::make_model {
+
+// Names are config.json's.
+struct ModelShape {
+  std::string_view name;
+  std::int64_t vocab_size, hidden_size, intermediate_size;
+  std::int64_t num_hidden_layers, num_attention_heads, num_key_value_heads;
+
+  std::int64_t head_dim() const { return hidden_size / num_attention_heads; }
+};
+
+std::span<const ModelShape> known_shapes();
+const ModelShape* find_shape(std::string_view name);
+
+// The names and the order of rows that the weights are written in. The values are the same in both, so that
+// two programs can be compared on one model.
+enum class Layout { internlm2, llama };
+
+// Writes bf16 safetensors, streaming. Linear weights are uniform with deviation 1 / sqrt(k), embeddings with
+// deviation 1, norms lie around 1: activations stay near 1 in every layer, and no weight is zero. A value
+// depends on the seed, its tensor and its place only. Returns the bytes written.
+std::int64_t write_weights(ThreadPool& pool, const ModelShape& shape, Layout layout, std::uint64_t seed,
+                           const std::filesystem::path& folder);
+
+}  // namespace lmdeploy::make_model

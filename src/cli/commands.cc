@@ -1,0 +1,57 @@
+#include "cli/command.h"
+
+namespace lmdeploy::cli {
+namespace {
+
+constexpr CommandGroup kGroupTable[] = {
+    {"serve", "Answer over the network, or talk to a server"},
+    {"eval", "Measure a model's quality"},
+    {"bench", "Measure speed beside what this machine can do"},
+    {"lite", "Make models smaller (not built yet)"},
+};
+
+// The next command is one row here, one line in command.h and one file beside this one.
+constexpr Command kCommandTable[] = {
+    {"", "chat", "Talk to a model in this terminal",
+     "lmdeploy chat models/SmolLM2-135M-Instruct\n"
+     "lmdeploy chat MODEL --cache-max-entry-count 0.4",
+     setup_chat},
+    {"", "convert", "Turn a GGUF file into a Hugging Face model folder",
+     "lmdeploy convert SmolLM2-135M-Instruct.Q4_1.gguf --work-dir models/SmolLM2-135M-Instruct",
+     setup_convert},
+    {"", "check_env", "Show this machine, this program and its libraries",
+     "lmdeploy check_env --dump-file env.json", setup_check_env},
+    {"", "list", "Show the model architectures that are understood", "lmdeploy list", setup_list},
+    {"serve", "api_server", "OpenAI's HTTP API for a model",
+     "lmdeploy serve api_server MODEL --server-port 23333\n"
+     "lmdeploy serve api_server MODEL --cache-max-entry-count 4GiB --api-keys KEY1 KEY2",
+     setup_serve_api_server},
+    {"serve", "api_client", "Talk to a running server in this terminal",
+     "lmdeploy serve api_client http://localhost:23333", setup_serve_api_client},
+    {"serve", "gradio", "A chat page in the browser (not built yet)",
+     "lmdeploy serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006",
+     setup_serve_gradio},
+    {"eval", "ppl", "Perplexity on a text file",
+     "lmdeploy eval ppl MODEL --text wiki.test.txt --max-windows 16", setup_eval_ppl},
+    {"bench", "latency", "Time of one batch: first token, every further token",
+     "lmdeploy bench latency MODEL --input-len 512 --output-len 128 --batch-size 1", setup_bench_latency},
+    {"bench", "throughput", "Tokens per second of many requests at once",
+     "lmdeploy bench throughput MODEL --input-len 512 --output-len 128 --num-prompts 32",
+     setup_bench_throughput},
+    {"lite", "auto_awq", "4-bit weights by AWQ (not built yet)",
+     "lmdeploy lite auto_awq MODEL --calib-dataset ptb --w-bits 4 --w-group-size 128 --work-dir OUT",
+     setup_lite_auto_awq},
+    {"lite", "auto_gptq", "4-bit weights by GPTQ (not built yet)",
+     "lmdeploy lite auto_gptq MODEL --calib-dataset ptb --work-dir OUT", setup_lite_auto_gptq},
+    {"lite", "calibrate", "Statistics of activations (not built yet)",
+     "lmdeploy lite calibrate MODEL --calib-dataset ptb --work-dir OUT", setup_lite_calibrate},
+    {"lite", "smooth_quant", "8-bit weights and activations (not built yet)",
+     "lmdeploy lite smooth_quant MODEL --work-dir OUT", setup_lite_smooth_quant},
+};
+
+}  // namespace
+
+const std::span<const Command> kCommands{kCommandTable};
+const std::span<const CommandGroup> kCommandGroups{kGroupTable};
+
+}  // namespace lmdeploy::cli

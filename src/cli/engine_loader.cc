@@ -1,0 +1,75 @@
+#include "cli/engine_loader.h"
+
+#include <optional>
+
+#include "base/error.h"
+#include "base/system_memory.h"
+#include "base/thread_pool.h"
+#include "cli/byte_size.h"
+#include "cli/stopwatch.h"
+#include "engine/cache_plan.h"
+#include "model/registry.h"
+
+namespace lmdeploy::cli {
+namespace {
+
+// Empty for auto: the format that config.json names.
+std::optional<DType> parse_dtype(const std::string& name) {
+  for (const DType dtype : {DType::f32, DType::f16, DType::bf16})
+    if (name == dtype_name(dtype)) return dtype;
+  CHECK(name == "auto", "--dtype {} passed the table of known values", name);
+  return std::nullopt;
+}
+
+CachePlan plan(const ModelInfo& info, const EngineFlags& flags) {
+  CacheNeeds needs;
+  needs.block_bytes = KvPool::block_bytes(info.kv_layout, info.num_layers);
+  needs.block_len = info.kv_layout.block_len;
+  needs.session_len = flags.session_len > 0 ? flags.session_len : info.max_position_embeddings;
+  needs.max_batch_size = flags.max_batch_size;
+  return plan_cache(parse_cache_size(flags.cache_max_entry_count), needs, available_memory_bytes());
+}
+
+EngineOptions engine_options(const EngineFlags& flags, std::int64_t cache_bytes) {
+  EngineOptions options;
+  options.session_len = flags.session_len;
+  options.max_batch_size = flags.max_batch_size;
+  options.max_prefill_token_num = flags.max_prefill_token_num;
+  options.cache_bytes = cache_bytes;
+  options.num_threads = flags.num_threads;
+  return options;
+}
+
+}  // namespace
+
+std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, const std::string& dtype,
+                                          const EngineFlags& flags) {
+  LoadOptions options;
+  options.dtype = parse_dtype(dtype);
+  options.session_len = flags.session_len;
+  options.block_len = flags.cache_block_seq_len;
+  return load_model(ctx, source.folder, options);
+}
+
+LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, const EngineFlags& flags) {
+  const Stopwatch watch;
+  LoadedEngine loaded;
+  loaded.config = load_hf_config(source.folder);
+  std::unique_ptr<const Model> model;
+  {
+    ThreadPool pool(flags.num_threads);
+    Ctx ctx;
+    ctx.pool = &pool;
+    ctx.allocator = &host_allocator();
+    model = load_weights(ctx, source, dtype, flags);
+  }
+  const ModelInfo& info = model->info();
+  const CachePlan cache = plan(info, flags);
+  loaded.summary = fmt::format("{}: {}, {}, {} of weights in {:.2f} s\n{}", source.name,
+                               loaded.config.architecture, dtype_name(info.kv_layout.dtype),
+                               format_bytes(info.weight_bytes), watch.seconds(), cache.to_string());
+  loaded.engine = std::make_unique<Engine>(std::move(model), engine_options(flags, cache.bytes));
+  return loaded;
+}
+
+}  // namespace lmdeploy::cli

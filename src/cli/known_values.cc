@@ -1,0 +1,99 @@
+#include "cli/known_values.h"
+
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "cli/nearest.h"
+#include "cli/usage_error.h"
+
+namespace lmdeploy::cli {
+namespace {
+
+// Values of one option. `built` work today; `planned` are known and refused. Where `any` is set every other
+// value is refused like a planned one (a number of devices, a path).
+struct KnownValues {
+  std::string_view option;
+  std::vector<std::string> built;
+  std::vector<std::string> planned;
+  bool any = false;
+};
+
+// A value that becomes real moves from `planned` to `built`; an option without a row takes any value.
+const std::vector<KnownValues>& known_values() {
+  static const std::vector<KnownValues> kTable = {
+      {"--backend", {"turbomind", "pytorch"}, {}},
+      {"--dtype", {"auto", "float32", "float16", "bfloat16"}, {}},
+      {"--device", {"auto", "cpu"}, {"cuda", "ascend", "maca", "camb"}},
+      {"--model-format", {"hf"}, {"awq", "gptq", "compressed-tensors", "fp8", "mxfp4", "llama"}},
+      {"--quant-policy", {"0"}, {"4", "8", "16", "17", "42"}},
+      {"--log-level", {"CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"}, {}},
+      {"--communicator", {"nccl", "native", "cuda-ipc"}, {}},
+      {"--role", {"Hybrid"}, {"Prefill", "Decode"}},
+      {"--tp", {"1"}, {}, true},
+      {"--dp", {"1"}, {}, true},
+      {"--ep", {"1"}, {}, true},
+      {"--cp", {"1"}, {}, true},
+      {"--nnodes", {"1"}, {}, true},
+      {"--node-rank", {"0"}, {}, true},
+      {"--rope-scaling-factor", {"0", "0.0"}, {}, true},
+      {"--enable-prefix-caching", {"false"}, {"true"}},
+      {"--use-logn-attn", {"false"}, {"true"}},
+      {"--enable-return-routed-experts", {"false"}, {"true"}},
+      {"--ssl", {"false"}, {"true"}},
+      {"--allow-terminate-by-client", {"false"}, {"true"}},
+      {"--enable-abort-handling", {"false"}, {"true"}},
+      {"--adapters", {}, {}, true},
+      {"--speculative-algorithm", {}, {}, true},
+      {"--speculative-draft-model", {}, {}, true},
+      {"--logprobs-mode", {}, {}, true},
+      {"--proxy-url", {}, {}, true},
+      {"--tool-call-parser", {}, {}, true},
+      {"--reasoning-parser", {}, {}, true},
+  };
+  return kTable;
+}
+
+std::string upper(std::string text) {
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+  return text;
+}
+
+bool contains(const std::vector<std::string>& values, const std::string& value) {
+  return std::any_of(values.begin(), values.end(),
+                     [&](const std::string& known) { return upper(known) == upper(value); });
+}
+
+[[noreturn]] void refuse_unknown(const KnownValues& known, const std::string& value) {
+  std::vector<std::string> all = known.built;
+  all.insert(all.end(), known.planned.begin(), known.planned.end());
+  const std::string near = nearest(value, all);
+  throw UsageError(fmt::format("{} does not know the value '{}'", known.option, value),
+                   fmt::format("{}It takes: {}.", near.empty() ? "" : fmt::format("Did you mean {}? ", near),
+                               fmt::join(all, ", ")));
+}
+
+}  // namespace
+
+void check_known_values(const CLI::App& command) {
+  std::vector<std::string> refused, built;
+  for (const KnownValues& known : known_values()) {
+    const CLI::Option* option = command.get_option_no_throw(std::string(known.option));
+    if (option == nullptr) continue;
+    for (const std::string& value : option->results()) {
+      if (contains(known.built, value)) continue;
+      if (!known.any && !contains(known.planned, value)) refuse_unknown(known, value);
+      refused.push_back(fmt::format("{} {}", known.option, value));
+      built.push_back(known.built.empty()
+                          ? fmt::format("leave out {}", known.option)
+                          : fmt::format("{} {}", known.option, fmt::join(known.built, " or ")));
+    }
+  }
+  if (refused.empty()) return;
+  throw UsageError(fmt::format("not built yet: {}", fmt::join(refused, ", ")),
+                   fmt::format("What works today: {}.", fmt::join(built, ", ")));
+}
+
+}  // namespace lmdeploy::cli

@@ -1,0 +1,91 @@
+#include "cli/model_options.h"
+
+#include <CLI/Option.hpp>
+
+#include "cli/compatibility.h"
+
+namespace lmdeploy::cli {
+namespace {
+
+constexpr const char* kModelGroup = "Model";
+constexpr const char* kEngineGroup = "Engine";
+
+}  // namespace
+
+void add_model_options(CLI::App& app, ModelOptions& options) {
+  app.add_option("MODEL", options.model,
+                 "A model folder, a .gguf file (converted once into a cache folder) or a hub name such as "
+                 "internlm/internlm2_5-1_8b-chat (downloaded once)")
+      ->option_text(" ")
+      ->required();
+  app.add_option("--revision", options.revision, "Branch, tag or commit of a hub name")
+      ->option_text("NAME")
+      ->group(kModelGroup);
+  app.add_option("--download-dir", options.download_dir, "Where hub downloads go instead of the hub's cache")
+      ->option_text("DIR")
+      ->group(kModelGroup);
+  app.add_option("--dtype", options.dtype,
+                 "Number format of weights and cache: auto (the model's own), bfloat16, float16, float32")
+      ->option_text("NAME")
+      ->group(kModelGroup);
+  app.add_option("--hf-overrides", options.hf_overrides,
+                 "Values that replace config.json's: a JSON object, or --hf-overrides.KEY.KEY VALUE")
+      ->option_text("JSON")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+      ->group(kModelGroup);
+  app.add_option("--log-level", options.log_level, "CRITICAL, ERROR, WARNING (default), INFO or DEBUG")
+      ->option_text("NAME");
+}
+
+void add_engine_options(CLI::App& app, EngineFlags& flags) {
+  app.add_option("--session-len", flags.session_len,
+                 "Longest prompt and answer together, in tokens; default: the model's own length")
+      ->option_text("N")
+      ->check(CLI::Range(1, 1 << 30))
+      ->group(kEngineGroup);
+  app.add_option("--max-batch-size", flags.max_batch_size, "Requests that are computed together (128)")
+      ->option_text("N")
+      ->check(CLI::Range(1, 65536))
+      ->group(kEngineGroup);
+  app.add_option("--cache-max-entry-count", flags.cache_max_entry_count,
+                 "Memory of the KV cache: a fraction of what is free once the weights are loaded (0.8), or "
+                 "a size such as 8GiB or 500MB; the log says what it came to")
+      ->option_text("X")
+      ->group(kEngineGroup);
+  app.add_option("--cache-block-seq-len,--block-size", flags.cache_block_seq_len,
+                 "Tokens of one cache block: a multiple of 64 (64)")
+      ->option_text("N")
+      ->check(CLI::Range(64, 4096))
+      ->group(kEngineGroup);
+  app.add_option("--max-prefill-token-num", flags.max_prefill_token_num,
+                 "Prompt tokens that one step may compute (8192)")
+      ->option_text("N")
+      ->check(CLI::Range(1, 1 << 24))
+      ->group(kEngineGroup);
+  app.add_option("--num-threads", flags.num_threads, "Threads that compute; default: every usable CPU")
+      ->option_text("N")
+      ->check(CLI::Range(1, 4096))
+      ->group(kEngineGroup);
+  app.add_option("--rope-scaling-factor")
+      ->description("Stretch of the positions; other than 0: not built yet, see --hf-overrides")
+      ->option_text("X")
+      ->group(kEngineGroup);
+  add_restricted_options(app, kRestrictedByEngine);
+  add_accepted_options(app, kAcceptedByEngine);
+}
+
+void add_chat_options(CLI::App& app, ChatOptions& options) {
+  app.add_option("--chat-template", options.chat_template,
+                 "A Jinja file that replaces the model's own chat template")
+      ->option_text("FILE")
+      ->group(kModelGroup);
+  app.add_option(
+         "--generation-config", options.generation_config,
+         "Sampling defaults: auto (the model's generation_config.json), lmdeploy (none of them), or a "
+         "folder that holds a generation_config.json")
+      ->option_text("auto|lmdeploy|DIR")
+      ->group(kModelGroup);
+}
+
+}  // namespace lmdeploy::cli

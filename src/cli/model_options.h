@@ -1,0 +1,37 @@
+#pragma once
+#include <CLI/App.hpp>
+#include <string>
+#include <vector>
+
+namespace lmdeploy::cli {
+
+// Which model, and how its folder is read. Values are as on the command line; empty: not given.
+struct ModelOptions {
+  std::string model;  // a folder, a .gguf file or a hub name
+  std::string revision;
+  std::string download_dir;
+  std::string dtype = "auto";
+  std::vector<std::string> hf_overrides;  // JSON objects, later ones win
+  std::string log_level = "WARNING";
+};
+void add_model_options(CLI::App& app, ModelOptions& options);
+
+// How the engine uses memory and threads.
+struct EngineFlags {
+  std::int32_t session_len = 0;  // 0: the model's own
+  std::int32_t max_batch_size = 128;
+  std::string cache_max_entry_count = "0.8";  // a fraction of the free memory, or a size such as 8GiB
+  std::int32_t cache_block_seq_len = 64;
+  std::int32_t max_prefill_token_num = 8192;
+  int num_threads = 0;  // 0: all usable CPUs
+};
+void add_engine_options(CLI::App& app, EngineFlags& flags);
+
+// Where the chat template and the sampling defaults come from.
+struct ChatOptions {
+  std::string chat_template;  // a Jinja file, or a template's source
+  std::string generation_config = "auto";
+};
+void add_chat_options(CLI::App& app, ChatOptions& options);
+
+}  // namespace lmdeploy::cli

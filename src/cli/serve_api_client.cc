@@ -1,0 +1,87 @@
+// lmdeploy serve api_client: the terminal chat with any server that speaks OpenAI's API.
+#include <memory>
+
+#include "base/error.h"
+#include "cli/command.h"
+#include "cli/environment.h"
+#include "cli/repl.h"
+#include "cli/sampling_options.h"
+#include "cli/terminal.h"
+#include "client/chat_client.h"
+
+namespace lmdeploy::cli {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string url;
+  std::string api_key;
+  std::string model_name;
+  SamplingOptions sampling;
+};
+
+Json request_template(const std::string& model, const SamplingOptions& sampling) {
+  Json body{{"model", model}};
+  if (sampling.temperature) body["temperature"] = *sampling.temperature;
+  if (sampling.top_p) body["top_p"] = *sampling.top_p;
+  if (sampling.min_p) body["min_p"] = *sampling.min_p;
+  if (sampling.top_k) body["top_k"] = *sampling.top_k;
+  if (sampling.repetition_penalty) body["repetition_penalty"] = *sampling.repetition_penalty;
+  if (sampling.seed) body["seed"] = *sampling.seed;
+  if (sampling.max_new_tokens > 0) body["max_tokens"] = sampling.max_new_tokens;
+  return body;
+}
+
+class RemoteBackend : public ReplBackend {
+ public:
+  RemoteBackend(client::ChatClient& client, Json body) : client_(client), body_(std::move(body)) {}
+
+  ReplAnswer answer(const Json& messages, const std::function<void(std::string_view)>& on_text,
+                    const std::function<bool()>& should_stop) override {
+    ReplAnswer answer;
+    try {
+      body_["messages"] = messages;
+      const client::ChatAnswer received = client_.chat(body_, on_text, should_stop);
+      answer.text = received.text;
+      if (received.finish_reason == "length") answer.end = ReplAnswer::End::length;
+      if (received.finish_reason == "abort") answer.end = ReplAnswer::End::stopped;
+    } catch (const Error& error) {
+      answer.end = ReplAnswer::End::refused;
+      answer.problem = error.what();
+    }
+    return answer;
+  }
+
+ private:
+  client::ChatClient& client_;
+  Json body_;
+};
+
+int talk(const Options& options) {
+  client::ChatClient client(options.url, options.api_key);
+  const std::vector<std::string> models = client.list_models();
+  const std::string& model = options.model_name.empty() ? models.front() : options.model_name;
+  fmt::print(stderr, "Talking to {} at {}\n", model, client.url());
+  RemoteBackend backend(client, request_template(model, options.sampling));
+  StandardTerminal terminal;
+  Repl(backend, terminal, {}).run();
+  return 0;
+}
+
+}  // namespace
+
+Action setup_serve_api_client(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  app.add_option("URL", options->url, "The server, such as http://localhost:23333")->required();
+  app.add_option("--api-key", options->api_key, "Key to send")->option_text("KEY");
+  app.add_option("--model-name", options->model_name, "Which of its models; default: the first")
+      ->option_text("NAME");
+  app.add_option("--session-id")
+      ->description("Without effect: the conversation lives here")
+      ->option_text("N");
+  add_sampling_options(app, options->sampling);
+  return [options] { return talk(*options); };
+}
+
+}  // namespace lmdeploy::cli

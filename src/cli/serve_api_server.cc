@@ -1,0 +1,72 @@
+// lmdeploy serve api_server: one model behind OpenAI's HTTP API.
+#include <memory>
+
+#include "base/log.h"
+#include "cli/command.h"
+#include "cli/loaded_model.h"
+#include "cli/server_options.h"
+#include "cli/usage_error.h"
+#include "server/server.h"
+
+namespace lmdeploy::cli {
+namespace {
+
+struct Options {
+  ModelOptions model;
+  EngineFlags engine;
+  ChatOptions chat;
+  ServerFlags server;
+  std::string meta_instruction;
+};
+
+// Every name that a request's `model` may use; the first is the one that /v1/models shows.
+std::vector<std::string> served_names(const Options& options, const ModelSource& source) {
+  std::vector<std::string> names;
+  if (!options.server.model_name.empty()) names.push_back(options.server.model_name);
+  names.push_back(source.name);
+  const std::string last = std::filesystem::path(source.name).filename().string();
+  if (last != source.name) names.push_back(last);
+  return names;
+}
+
+std::string url_of(const ServerOptions& options, std::uint16_t port) {
+  const bool everywhere = options.server_name == "0.0.0.0" || options.server_name == "::";
+  const bool is_ipv6 = options.server_name.find(':') != std::string::npos;
+  const std::string host = everywhere ? "localhost" : options.server_name;
+  return is_ipv6 && !everywhere ? fmt::format("http://[{}]:{}", host, port)
+                                : fmt::format("http://{}:{}", host, port);
+}
+
+int serve(const Options& options) {
+  if (!options.meta_instruction.empty())
+    throw UsageError("not built yet: --meta-instruction of a server",
+                     "Send it as a message of role system, or change the template with --chat-template.");
+  init_log(options.model.log_level);
+  const LoadedModel loaded = load_served_model(options.model, options.engine, options.chat);
+  const std::vector<std::string> names = served_names(options, loaded.source);
+  const ServedModel served = loaded.served(names);
+  Server server(options.server.server, served);
+  const std::string url = url_of(options.server.server, server.port());
+  fmt::print(stderr, "{}\n", loaded.summary);
+  if (served.chat_template == nullptr)
+    fmt::print(stderr,
+               "This model has no chat template: /v1/completions works, chats need --chat-template FILE\n");
+  fmt::print(stderr, "Serving {} at {} (Ctrl-C stops)\n", names.front(), url);
+  server.run();
+  fmt::print(stderr, "Stopped\n");
+  return 0;
+}
+
+}  // namespace
+
+Action setup_serve_api_server(CLI::App& app) {
+  auto options = std::make_shared<Options>();
+  add_model_options(app, options->model);
+  add_chat_options(app, options->chat);
+  add_server_options(app, options->server);
+  app.add_option("--meta-instruction", options->meta_instruction)->group("");
+  add_engine_options(app, options->engine);
+  return [options] { return serve(*options); };
+}
+
+}  // namespace lmdeploy::cli

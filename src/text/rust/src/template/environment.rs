@@ -4,7 +4,7 @@ use std::fmt;
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, Value};
 
-use super::{json, methods, python};
+use super::{filters, methods, python};
 
 /// Steps of one render; the engine charges one for an instruction and for each 64 bytes that it makes. The
 /// heaviest template known takes about 20,000 for a message.
@@ -46,8 +46,9 @@ pub fn new() -> Environment<'static> {
     environment.remove_global("debug");
     environment.add_function("raise_exception", raise_exception);
     environment.add_function("strftime_now", strftime_now);
-    environment.add_filter("tojson", json::tojson);
-    environment.add_filter("string", |value: &Value| python::to_str(value));
+    environment.add_function("cycler", minijinja_contrib::globals::cycler);
+    environment.add_function("joiner", minijinja_contrib::globals::joiner);
+    filters::add_to(&mut environment);
     environment
 }
 

@@ -1,11 +1,12 @@
 //! `tojson` as transformers defines it: Python's json.dumps without the escapes for HTML.
 use minijinja::value::{Kwargs, ValueKind};
-use minijinja::{Error, ErrorKind, Value};
+use minijinja::{Error, ErrorKind, State, Value};
 
-use super::python;
+use super::{marks, python};
 
 /// What json.dumps takes.
-struct Dump {
+struct Dump<'a> {
+    state: &'a State<'a, 'a>,
     ensure_ascii: bool,
     indent: Option<String>,
     item_separator: String,
@@ -13,16 +14,16 @@ struct Dump {
     sort_keys: bool,
 }
 
-pub fn tojson(value: &Value, options: Kwargs) -> Result<Value, Error> {
-    let dump = Dump::new(&options)?;
+pub fn tojson(state: &State, value: &Value, options: Kwargs) -> Result<Value, Error> {
+    let dump = Dump::new(state, &options)?;
     options.assert_all_used()?;
     let mut out = String::new();
     dump.write(value, 0, &mut out)?;
     Ok(Value::from(out))
 }
 
-impl Dump {
-    fn new(options: &Kwargs) -> Result<Dump, Error> {
+impl<'a> Dump<'a> {
+    fn new(state: &'a State, options: &Kwargs) -> Result<Dump<'a>, Error> {
         let indent = match options.get::<Option<Value>>("indent")? {
             Some(text) if text.as_str().is_some() => text.as_str().map(str::to_owned),
             Some(count) if !count.is_none() => Some(" ".repeat(i64::try_from(count)?.clamp(0, 64) as usize)),
@@ -34,6 +35,7 @@ impl Dump {
             key = python::to_str(&separators.get_item_by_index(1)?)?;
         }
         Ok(Dump {
+            state,
             ensure_ascii: options.get::<Option<bool>>("ensure_ascii")?.unwrap_or(false),
             indent,
             item_separator: item,
@@ -124,7 +126,7 @@ impl Dump {
     fn write_string(&self, text: &str, out: &mut String) {
         out.push('"');
         for c in text.chars() {
-            match c {
+            match marks::original(self.state, c) {
                 '"' => *out += "\\\"",
                 '\\' => *out += "\\\\",
                 '\n' => *out += "\\n",
@@ -132,16 +134,17 @@ impl Dump {
                 '\t' => *out += "\\t",
                 '\u{8}' => *out += "\\b",
                 '\u{c}' => *out += "\\f",
-                c if c < ' ' || (self.ensure_ascii && !c.is_ascii()) => {
-                    let mut units = [0; 2];
-                    for unit in c.encode_utf16(&mut units) {
-                        *out += &format!("\\u{unit:04x}");
-                    }
-                }
-                c => out.push(c),
+                original if original < ' ' || (self.ensure_ascii && !original.is_ascii()) => push_escape(original, out),
+                _ => out.push(c),
             }
         }
         out.push('"');
+    }
+}
+
+fn push_escape(c: char, out: &mut String) {
+    for unit in c.encode_utf16(&mut [0; 2]) {
+        *out += &format!("\\u{unit:04x}");
     }
 }
 

@@ -7,15 +7,20 @@
 //!
 //! Exchanged are (a) every character of a whole special token; (b) the first character of every beginning of one,
 //! because templates cut and join; (c) the last character of an end of one at the beginning of a string. What a
-//! template looks for itself ('</think>' in content) is left alone by (b).
+//! template looks for itself ('</think>' in content) is left alone by (b): strings of the template that it tests
+//! for, and those that begin no special token.
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
+use minijinja::value::Object;
+use minijinja::{State, Value};
 use serde_json::Value as Json;
 
-use super::literals;
+use super::literals::{self, Literal};
 use crate::trie::Trie;
 
+/// The variable in which a render carries its marks; no template can spell it.
+const VARIABLE: &str = "\u{10FFFF}";
 const FIRST_MARK: u32 = 0x10_0000;
 const LAST_MARK: u32 = 0x10_FFFD;
 
@@ -34,6 +39,21 @@ pub struct Marker<'a> {
     from_mark: HashMap<char, char>,
 }
 
+#[derive(Debug)]
+struct Originals(HashMap<char, char>);
+
+impl Object for Originals {}
+
+/// The character that a mark stands for, for filters that look at characters; any other character itself.
+pub fn original(state: &State, c: char) -> char {
+    if !is_mark(c) {
+        return c;
+    }
+    let marks = state.lookup(VARIABLE);
+    let originals = marks.as_ref().and_then(|marks| marks.downcast_object_ref::<Originals>());
+    originals.and_then(|originals| originals.0.get(&c)).copied().unwrap_or(c)
+}
+
 pub struct Rendered {
     pub text: String,
     pub plain: Vec<Range<usize>>, // bytes of `text`, ascending and disjoint
@@ -48,11 +68,12 @@ impl Guard {
         // White space must stay white space: a template strips it.
         let tokens: Vec<String> = special_tokens.into_iter().filter(|token| !token.trim().is_empty()).collect();
         let trie = Trie::new(tokens.iter().map(|token| (token.clone(), ())));
-        let is_exempt = |literal: &String| {
-            !literal.is_empty()
-                && !tokens.iter().any(|token| token.starts_with(literal.as_str()) || literal.contains(token.as_str()))
+        let is_exempt = |literal: &Literal| {
+            let begins_token = tokens.iter().any(|token| token.starts_with(literal.text.as_str()));
+            let holds_token = tokens.iter().any(|token| literal.text.contains(token.as_str()));
+            !literal.text.is_empty() && !holds_token && (literal.is_sought || !begins_token)
         };
-        let exempt = literals::of(source).into_iter().filter(is_exempt).collect();
+        let exempt = literals::of(source).into_iter().filter(is_exempt).map(|literal| literal.text).collect();
         Guard { exempt, tokens, trie, in_source: source.chars().filter(|c| is_mark(*c)).collect() }
     }
 
@@ -133,6 +154,11 @@ impl Marker<'_> {
     /// Leaves everything as it is: for what the model's own files say.
     pub fn none() -> Marker<'static> {
         Marker { guard: None, to_mark: HashMap::new(), from_mark: HashMap::new() }
+    }
+
+    /// What the template's variables must include, for `original`.
+    pub fn variable(&self) -> (Value, Value) {
+        (Value::from(VARIABLE), Value::from_object(Originals(self.from_mark.clone())))
     }
 
     pub fn mark(&self, text: &str) -> String {

@@ -1,5 +1,6 @@
 //! A model's chat template, rendered as transformers' apply_chat_template renders it.
 mod environment;
+mod filters;
 mod generation;
 mod json;
 mod literals;
@@ -7,6 +8,7 @@ mod marks;
 mod methods;
 mod output;
 mod python;
+mod strings;
 mod values;
 
 use minijinja::{Environment, Value};
@@ -28,7 +30,7 @@ impl Template {
     pub fn from_setup(setup: &str) -> Result<Template, String> {
         let mut setup: Map<String, Json> = serde_json::from_str(setup).map_err(|e| e.to_string())?;
         let source = setup.get("source").and_then(Json::as_str).ok_or("no template source")?;
-        let source = generation::without_generation_tags(source);
+        let source = generation::without_generation_tags(&source.replace("\r\n", "\n").replace('\r', "\n"));
         let special_tokens = setup.get("special_tokens").and_then(Json::as_array).into_iter().flatten();
         let special_tokens = special_tokens.filter_map(Json::as_str).map(str::to_owned).collect();
         let guard = Guard::new(special_tokens, &source);
@@ -46,7 +48,7 @@ impl Template {
         let input: Json = serde_json::from_str(input).map_err(|e| e.to_string())?;
         let marker = self.guard.marker(&input)?;
         let given = input.as_object().ok_or("the input is not an object")?;
-        let mut context: Vec<(Value, Value)> = Vec::new();
+        let mut context: Vec<(Value, Value)> = vec![marker.variable()];
         for (name, value) in given.iter().filter(|(name, _)| !self.variables.contains_key(*name)) {
             context.push((Value::from(name.as_str()), values::to_template(value, &marker)));
         }

@@ -5,10 +5,11 @@
 namespace lmdeploy {
 namespace {
 
-ApiError error_of(const Rejected& rejected) {
+ApiError error_of(const Rejected& rejected, AnswerKind kind) {
+  const char* param = kind == AnswerKind::chat ? "messages" : "prompt";
   switch (rejected.reason) {
     case Rejected::Reason::too_long:
-      return {400, rejected.message, {.param = "messages", .code = "context_length_exceeded"}};
+      return {400, rejected.message, {.param = param, .code = "context_length_exceeded"}};
     case Rejected::Reason::queue_full:
       return {429, rejected.message};
     case Rejected::Reason::shutting_down:
@@ -17,7 +18,7 @@ ApiError error_of(const Rejected& rejected) {
     case Rejected::Reason::invalid:
       break;
   }
-  return {400, rejected.message};
+  return {400, rejected.message, {.param = param}};
 }
 
 // The client's own abort has no reader; what is left is the server's end.
@@ -64,7 +65,7 @@ void AnswerTask::start_choice(std::vector<TokenId> prompt_ids, const GenerationP
           const TextDelta& delta) { self->on_delta(idx, delta); });
   if (const auto* rejected = std::get_if<Rejected>(&started)) {
     abort_all();
-    throw error_of(*rejected);
+    throw error_of(*rejected, head_.kind);
   }
   generations_.push_back(std::move(std::get<std::shared_ptr<Generation>>(started)));
 }

@@ -23,6 +23,8 @@ constexpr auto kAwait = asio::as_tuple(asio::use_awaitable);
 // connection and could take the answer away from the client before it has read it.
 constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr std::size_t kMaxLingerBytes = 16 << 20;
+const std::string kLateHeader = "the request's header did not come in time";
+const std::string kLateBody = "the request's body did not come in time";
 constexpr int kClientGone = 499;  // only in the log
 
 std::string peer_name(const asio::ip::tcp::socket& socket) {
@@ -118,8 +120,7 @@ Connection::awaitable<bool> Connection::read_head(HttpParser& parser) {
     const auto progress = parser.advance(input_);
     if (progress == HttpParser::Progress::header_done) co_return true;
     if (progress == HttpParser::Progress::failed) {
-      co_await refuse(std::move(parser.request()),
-                      shared_.handler.error_response(parser.error().status, parser.error().message));
+      co_await refuse_with(parser.error().status, parser.error().message, parser.request());
       co_return false;
     }
     if (parser.started() && !was_started) arm_deadline(shared_.options.header_timeout);
@@ -128,8 +129,7 @@ Connection::awaitable<bool> Connection::read_head(HttpParser& parser) {
     const bool alive = co_await read_some();
     idle_ = false;
     if (alive) continue;
-    if (timed_out_ && parser.started())
-      co_await refuse({}, shared_.handler.error_response(408, "the request's header did not come in time"));
+    if (timed_out_ && parser.started()) co_await refuse_with(408, kLateHeader, parser.request());
     co_return false;
   }
 }
@@ -140,14 +140,11 @@ Connection::awaitable<bool> Connection::read_body(HttpParser& parser) {
     const auto progress = parser.advance(input_);
     if (progress == HttpParser::Progress::done) co_return true;
     if (progress == HttpParser::Progress::failed) {
-      co_await refuse(std::move(parser.request()),
-                      shared_.handler.error_response(parser.error().status, parser.error().message));
+      co_await refuse_with(parser.error().status, parser.error().message, parser.request());
       co_return false;
     }
     if (co_await read_some()) continue;
-    if (timed_out_)
-      co_await refuse(std::move(parser.request()),
-                      shared_.handler.error_response(408, "the request's body did not come in time"));
+    if (timed_out_) co_await refuse_with(408, kLateBody, parser.request());
     co_return false;
   }
 }
@@ -161,16 +158,16 @@ Connection::awaitable<bool> Connection::serve_one() {
   head.id = choose_request_id(head.header("x-request-id"));
   auto refusal = shared_.handler.refuse(head);
   if (refusal && parser.has_body()) {
-    co_await refuse(std::move(head), std::move(*refusal));
+    co_await refuse(head, *refusal);
     co_return false;
   }
   if (parser.expects_continue() && !co_await write("HTTP/1.1 100 Continue\r\n\r\n")) co_return false;
   if (!co_await read_body(parser)) co_return false;
   disarm_deadline();
-  co_return co_await answer(std::move(parser.request()), std::move(refusal));
+  co_return co_await answer(head, refusal);
 }
 
-Connection::awaitable<bool> Connection::answer(HttpRequest request, std::optional<HttpResponse> refusal) {
+Connection::awaitable<bool> Connection::answer(HttpRequest& request, std::optional<HttpResponse>& refusal) {
   const auto start = std::chrono::steady_clock::now();
   const auto exchange = std::make_shared<SocketExchange>(
       SocketExchange::Host{shared_.io, strand_, shared_.handler, shared_.stopping,
@@ -237,7 +234,7 @@ Connection::awaitable<void> Connection::watch_client(std::shared_ptr<SocketExcha
   notify();
 }
 
-Connection::awaitable<void> Connection::refuse(HttpRequest head, HttpResponse response) {
+Connection::awaitable<void> Connection::refuse(HttpRequest& head, HttpResponse& response) {
   if (head.id.empty()) head.id = choose_request_id(nullptr);
   head.remote = remote_;
   shared_.handler.decorate(head, response);
@@ -246,6 +243,12 @@ Connection::awaitable<void> Connection::refuse(HttpRequest head, HttpResponse re
   const bool written = co_await write(bytes);
   shared_.handler.done(head, response.status, 0);
   if (written) co_await linger();
+}
+
+Connection::awaitable<void> Connection::refuse_with(int status, const std::string& message,
+                                                    HttpRequest& head) {
+  HttpResponse response = shared_.handler.error_response(status, message);
+  co_await refuse(head, response);
 }
 
 Connection::awaitable<void> Connection::linger() {

@@ -34,16 +34,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   using awaitable = boost::asio::awaitable<T>;
   using milliseconds = std::chrono::milliseconds;
 
+  // Coroutines take references: gcc 12 destroys temporaries that are passed to one by value twice.
   awaitable<void> serve();
   awaitable<bool> serve_one();  // true: the next request may follow
   awaitable<bool> read_head(HttpParser& parser);
   awaitable<bool> read_body(HttpParser& parser);
   awaitable<bool> read_some();
   awaitable<bool> write(std::string_view bytes);
-  awaitable<bool> answer(HttpRequest request, std::optional<HttpResponse> refusal);
+  awaitable<bool> answer(HttpRequest& request, std::optional<HttpResponse>& refusal);
   awaitable<void> write_answer(const std::shared_ptr<SocketExchange>& exchange);
   awaitable<void> watch_client(std::shared_ptr<SocketExchange> exchange);
-  awaitable<void> refuse(HttpRequest head, HttpResponse response);
+  awaitable<void> refuse(HttpRequest& head, HttpResponse& response);
+  awaitable<void> refuse_with(int status, const std::string& message, HttpRequest& head);
   awaitable<void> linger();
   awaitable<void> wait_for_event();
   void notify() { event_.cancel(); }

@@ -1,0 +1,109 @@
+#include "server/test_server.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace lmdeploy::testing {
+namespace {
+
+template <typename Condition>
+bool becomes_true(std::chrono::milliseconds timeout, const Condition& condition) {
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  while (!condition()) {
+    if (std::chrono::steady_clock::now() > deadline) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+  return true;
+}
+
+}  // namespace
+
+TestSetup::TestSetup() {
+  server.server_name = "127.0.0.1";
+  server.server_port = 0;
+  server.handle_signals = false;
+  server.log_requests = false;
+  server.header_timeout = std::chrono::milliseconds(300);
+  server.body_timeout = std::chrono::milliseconds(300);
+  server.idle_timeout = std::chrono::milliseconds(5'000);
+  server.write_timeout = std::chrono::milliseconds(500);
+  server.drain_timeout = std::chrono::milliseconds(5'000);
+  model.block_len = 16;
+  engine.session_len = 512;
+  engine.max_batch_size = 64;
+  engine.cache_bytes = std::int64_t{8} * model.block_len * 2048;
+  engine.num_threads = 1;
+}
+
+TestServer::TestServer(TestSetup setup) {
+  const std::string folder = LMDEPLOY_SOURCE_DIR "/tests/server/data";
+  tokenizer_ = Tokenizer::load(folder);
+  if (setup.has_chat_template) chat_template_ = ChatTemplate::load(folder);
+  engine_ = std::make_unique<Engine>(std::make_unique<FakeModel>(std::move(setup.model)), setup.engine);
+  SamplingParams greedy;
+  greedy.temperature = 0;
+  served_.reset(new ServedModel{{kModelName, "alias"},
+                                *engine_,
+                                *tokenizer_,
+                                chat_template_.get(),
+                                {*tokenizer_->token_to_id("<|im_end|>")},
+                                greedy,
+                                1'700'000'000});
+  server_ = std::make_unique<Server>(std::move(setup.server), *served_);
+  thread_ = std::thread([this] {
+    server_->run();
+    returned_ = true;
+  });
+}
+
+TestServer::~TestServer() {
+  server_->stop();
+  server_->stop();
+  thread_.join();
+}
+
+std::string TestServer::decode(const std::vector<TokenId>& ids) const {
+  return tokenizer_->decode(ids, {});
+}
+
+HttpReply TestServer::post(std::string_view path, std::string_view json,
+                           std::string_view more_headers) const {
+  RawClient client = connect();
+  client.send(post_request(path, json, more_headers));
+  return client.read_reply();
+}
+
+HttpReply TestServer::get(std::string_view path, std::string_view more_headers) const {
+  RawClient client = connect();
+  client.send(fmt::format("GET {} HTTP/1.1\r\nHost: localhost\r\n{}\r\n", path, more_headers));
+  return client.read_reply();
+}
+
+bool TestServer::is_busy_within(std::chrono::milliseconds timeout) const {
+  return becomes_true(timeout, [this] { return engine_->stats().num_running > 0; });
+}
+
+bool TestServer::is_idle_within(std::chrono::milliseconds timeout) const {
+  return becomes_true(timeout, [this] {
+    const EngineStats stats = engine_->stats();
+    return stats.num_running == 0 && stats.num_waiting == 0 && stats.num_used_blocks == 0;
+  });
+}
+
+bool TestServer::has_returned_within(std::chrono::milliseconds timeout) const {
+  return becomes_true(timeout, [this] { return returned_.load(); });
+}
+
+std::string chat_body(int max_tokens, std::string_view more_fields) {
+  return fmt::format(
+      R"({{"model":"tiny","messages":[{{"role":"user","content":"hello"}}],"ignore_eos":true,"max_tokens":{}{}{}}})",
+      max_tokens, more_fields.empty() ? "" : ",", more_fields);
+}
+
+std::string completion_body(int max_tokens, std::string_view more_fields) {
+  return fmt::format(R"({{"model":"tiny","prompt":"hello","ignore_eos":true,"max_tokens":{}{}{}}})",
+                     max_tokens, more_fields.empty() ? "" : ",", more_fields);
+}
+
+}  // namespace lmdeploy::testing

@@ -1,0 +1,59 @@
+#pragma once
+// The real server and engine on a free port, with the model of tests/support and a tokenizer of 64
+// characters.
+#include <chrono>
+#include <memory>
+#include <thread>
+
+#include "model/model.h"
+#include "server/raw_client.h"
+#include "server/server.h"
+#include "support/fake_model.h"
+
+namespace lmdeploy::testing {
+
+struct TestSetup {
+  TestSetup();  // loopback, no signals, short timeouts, session length 512
+  ServerOptions server;
+  EngineOptions engine;
+  FakeModelOptions model;
+  bool has_chat_template = true;
+};
+
+inline constexpr const char* kModelName = "tiny";
+
+class TestServer {
+ public:
+  explicit TestServer(TestSetup setup = {});
+  ~TestServer();  // stops at once
+
+  std::uint16_t port() const { return server_->port(); }
+  RawClient connect() const { return RawClient(port()); }
+  Server& server() { return *server_; }
+  Engine& engine() { return *engine_; }
+  const ServedModel& model() const { return *served_; }
+  std::string decode(const std::vector<TokenId>& ids) const;
+
+  HttpReply post(std::string_view path, std::string_view json, std::string_view more_headers = "") const;
+  HttpReply get(std::string_view path, std::string_view more_headers = "") const;
+
+  bool is_busy_within(std::chrono::milliseconds timeout) const;  // a request runs
+  // Nothing runs or waits and no block is in use.
+  bool is_idle_within(std::chrono::milliseconds timeout) const;
+  bool has_returned_within(std::chrono::milliseconds timeout) const;  // run()
+
+ private:
+  std::unique_ptr<Tokenizer> tokenizer_;
+  std::unique_ptr<ChatTemplate> chat_template_;
+  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<ServedModel> served_;
+  std::unique_ptr<Server> server_;
+  std::atomic<bool> returned_{false};
+  std::thread thread_;
+};
+
+// The body of a chat or a completion that runs for max_tokens unless more fields say otherwise.
+std::string chat_body(int max_tokens, std::string_view more_fields = "");
+std::string completion_body(int max_tokens, std::string_view more_fields = "");
+
+}  // namespace lmdeploy::testing

@@ -145,8 +145,8 @@ void HttpServer::Impl::wait_for_signal() {
   signals.async_wait([this](const error_code& ec, int signal) {
     if (ec) return;
     log::info("signal {}: {}", signal, num_stops == 0 ? "finishing what runs" : "stopping now");
+    wait_for_signal();  // first: with nothing left to drain the next line cancels this wait
     stop_once_more();
-    wait_for_signal();
   });
 }
 

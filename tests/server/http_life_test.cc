@@ -225,12 +225,26 @@ TEST(Stop, a_second_call_ends_everything_at_once) {
   EXPECT_TRUE(server.has_returned_within(1s));
 }
 
-TEST(Stop, comes_with_sigterm) {
+TEST(Stop, comes_with_sigterm_when_nobody_is_connected) {
   TestSetup setup;
   setup.server.handle_signals = true;
   TestServer server(setup);
   EXPECT_EQ(server.get("/health").status, 200);
+  std::this_thread::sleep_for(50ms);  // the connection is forgotten by then
   std::raise(SIGTERM);
+  EXPECT_TRUE(server.has_returned_within(1s));
+}
+
+TEST(Stop, a_second_signal_ends_everything_at_once) {
+  TestSetup setup = slow_setup();
+  setup.server.handle_signals = true;
+  TestServer server(setup);
+  RawClient running = server.connect();
+  running.send(long_request(true));
+  ASSERT_TRUE(server.is_busy_within(1s));
+  std::raise(SIGTERM);
+  EXPECT_FALSE(server.has_returned_within(50ms));
+  std::raise(SIGINT);
   EXPECT_TRUE(server.has_returned_within(1s));
 }
 

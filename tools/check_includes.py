@@ -34,7 +34,7 @@ ALLOWED_HEADERS = {
 }
 
 # The engine's policy is integers: no tensors, no models.
-ENGINE_POLICY = re.compile(r"engine/(scheduler|block_manager|prefix_cache|sequence|request|token_mask)\w*\.(h|cc)$")
+ENGINE_POLICY = re.compile(r"engine/(scheduler|block_manager|prefix_cache|sequence|request|token_mask)\.(h|cc)$")
 
 # Headers of one device's kernels are private to ops.
 OPS_PRIVATE = re.compile(r"^ops/(ref|cpu|cuda)/")

@@ -48,7 +48,7 @@ if [ ! -e "$gguf" ]; then
 fi
 
 say "converting $gguf to $folder"
-"$lmdeploy" convert "$gguf" --work-dir "$work/folder"
+"$lmdeploy" convert "$gguf" --work-dir "$work/folder" >/dev/null
 rm -rf "$folder"  # what is there has no config.json: an interrupted copy
 mv "$work/folder" "$folder"
 say "$folder is ready"

@@ -11,7 +11,7 @@ SUITE=bookworm
 MIRROR=${MIRROR:-http://deb.debian.org/debian}
 SECURITY_MIRROR=${SECURITY_MIRROR:-http://deb.debian.org/debian-security}
 BASE=${BARE_BASE:-/tmp/lmdeploy-bare-$SUITE.tar}  # the bootstrapped system, kept for the next proof
-MAX_MINUTES=15
+MAX_MINUTES=${MAX_MINUTES:-15}
 PORT=${1:-23399}
 
 say() { echo "prove_bare: $*"; }

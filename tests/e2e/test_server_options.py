@@ -1,7 +1,8 @@
 """Options of `serve api_server` that change what clients see."""
 
+import http.client
 import json
-import signal
+import re
 import threading
 import urllib.request
 
@@ -17,7 +18,7 @@ ENDLESS = {"max_tokens": 8000, "temperature": 0, "extra_body": {"ignore_eos": Tr
 def test_api_keys(tmp_path):
     with Server(tmp_path / "log.txt", "--api-keys", "first", "second") as server:
         for key in ("first", "second"):
-            assert server.client(key).models.list().data[0].id == MODEL_NAME
+            assert server.client(key).models.list().data[0].id == str(MODEL)
         for key in ("third", "firs", "first "):
             with pytest.raises(openai.AuthenticationError):
                 server.client(key).models.list()
@@ -79,7 +80,8 @@ def test_a_second_sigterm_ends_at_once(tmp_path):
         stream = iter(server.client().chat.completions.create(model=MODEL_NAME, messages=HELLO, stream=True, **ENDLESS))
         next(stream)
         server.terminate()
-        server.process.send_signal(signal.SIGTERM)
+        wait_until(lambda: "signal 15" in server.log.read_text(), 5, "the first signal is taken")
+        server.terminate()
         server.wait(5)
 
 
@@ -95,12 +97,11 @@ def test_cors_preflight(server):
         "Access-Control-Request-Headers": "content-type"})
     with urllib.request.urlopen(request, timeout=10) as answer:
         assert answer.headers["Access-Control-Allow-Origin"] in ("*", "http://example.com")
-        assert "POST" in answer.headers["Access-Control-Allow-Methods"] or "*" in answer.headers["Access-Control-Allow-Methods"]
+        assert {"*", "POST"} & set(re.split(", *", answer.headers["Access-Control-Allow-Methods"]))
 
 
 def test_the_log_says_what_the_cache_came_to(server):
-    text = server.log.read_text()
-    assert "tokens" in text and "KV" in text.upper().replace("CACHE", "KV")
+    assert re.search(r"[Cc]ache.*\d+ tokens|\d+ tokens.*[Cc]ache", server.log.read_text())
 
 
 def test_requests_are_served_while_a_long_one_runs(client):
@@ -120,7 +121,6 @@ def test_requests_are_served_while_a_long_one_runs(client):
 
 
 def test_keep_alive(server):
-    import http.client
     connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=30)
     for _ in range(3):
         connection.request("POST", "/v1/completions", json.dumps(

@@ -79,6 +79,7 @@ bare() {
 # start LOG: `make serve` in the background, until it answers or the time is over; prints the seconds.
 start() {
   local log=$1 started=$SECONDS
+  : >"$log"
   setsid bash -c "$(declare -f bare); root=$root; bare make -C /root/lmdeploy serve PORT=$PORT" >"$log" 2>&1 </dev/null &
   server=$!
   until grep -q '^curl ' "$log"; do

@@ -19,7 +19,7 @@ def test_api_keys(tmp_path):
     with Server(tmp_path / "log.txt", "--api-keys", "first", "second") as server:
         for key in ("first", "second"):
             assert server.client(key).models.list().data[0].id == str(MODEL)
-        for key in ("third", "firs", "first "):
+        for key in ("third", "firs", "firstt"):
             with pytest.raises(openai.AuthenticationError):
                 server.client(key).models.list()
         with pytest.raises(openai.AuthenticationError) as caught:

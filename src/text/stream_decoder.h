@@ -9,8 +9,8 @@
 namespace lmdeploy {
 
 struct StreamDecoderOptions {
-  Tokenizer::DecodeOptions decode;
-  std::vector<std::string> stop;  // stop strings of any length, none empty
+  Tokenizer::DecodeOptions decode = {};
+  std::vector<std::string> stop = {};  // stop strings of any length, none empty
   bool include_stop_str_in_output = false;
 };
 

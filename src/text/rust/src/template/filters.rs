@@ -2,7 +2,7 @@
 use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, State, Value};
 
-use super::{json, marks, python, strings};
+use super::{json, marks, python, rewrite, strings};
 
 pub fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("tojson", json::tojson);
@@ -12,6 +12,7 @@ pub fn add_to(environment: &mut Environment<'static>) {
     environment.add_filter("d", default);
     environment.add_filter("indent", indent);
     environment.add_filter("trim", trim);
+    environment.add_filter(rewrite::CHECK_FILTER, checked_items);
     for name in ["e", "escape", "forceescape"] {
         environment.add_filter(name, escape);
     }
@@ -24,17 +25,21 @@ fn join(items: &Value, separator: Option<&Value>, attribute: Option<&Value>, opt
     let separator = separator.cloned().or(options.get("d")?).map_or(Ok(String::new()), |given| python::to_str(&given))?;
     let attribute: Option<Value> = attribute.cloned().or(options.get("attribute")?);
     options.assert_all_used()?;
-    if items.is_none() {
-        return Err(Error::new(ErrorKind::InvalidOperation, "none is not iterable"));
-    }
     let mut texts = Vec::new();
-    for item in items.try_iter()? {
+    for item in checked_items(items.clone())?.try_iter()? {
         texts.push(match &attribute {
             Some(attribute) => python::to_str(&item.get_item(attribute)?)?,
             None => python::to_str(&item)?,
         });
     }
     Ok(texts.join(&separator))
+}
+
+fn checked_items(items: Value) -> Result<Value, Error> {
+    if items.is_none() {
+        return Err(Error::new(ErrorKind::InvalidOperation, "None is not iterable"));
+    }
+    Ok(items)
 }
 
 fn default(value: &Value, fallback: Option<Value>, if_false: Option<bool>, options: Kwargs) -> Result<Value, Error> {

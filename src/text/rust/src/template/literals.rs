@@ -1,4 +1,5 @@
 //! The string literals of a template's expressions.
+use super::tags::{self, Kind};
 
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Literal {
@@ -6,56 +7,44 @@ pub struct Literal {
     pub is_sought: bool, // compared with, looked for, cut at or replaced
 }
 
-/// Every quoted string inside `{{ }}` and `{% %}`, with the usual escapes resolved.
+/// Every quoted string in expressions and tags, with the usual escapes resolved.
 pub fn of(source: &str) -> Vec<Literal> {
     let mut literals = Vec::new();
-    let mut at = 0;
-    while let Some(begin) = source[at..].find("{{").into_iter().chain(source[at..].find("{%")).min() {
-        let begin = at + begin;
-        let closing = if source[begin..].starts_with("{{") { "}}" } else { "%}" };
-        at = collect(source, begin + 2, closing, &mut literals);
+    for (kind, part) in tags::parts(source) {
+        if kind != Kind::Text {
+            collect(part, &mut literals);
+        }
     }
     literals.sort_unstable();
     literals.dedup();
     literals
 }
 
-/// Reads one tag's inside from `begin`; the place behind its closing is returned.
-fn collect(source: &str, begin: usize, closing: &str, literals: &mut Vec<Literal>) -> usize {
-    let mut at = begin;
-    while let Some(c) = source[at..].chars().next() {
-        if source[at..].starts_with(closing) {
-            return at + closing.len();
+fn collect(part: &str, literals: &mut Vec<Literal>) {
+    let mut at = 2; // behind the opening
+    while at < part.len() {
+        let end = at + tags::step(&part[at..]);
+        if let Some(quoted) = part[at..end].strip_prefix(['\'', '"']) {
+            let text = unquoted(quoted.strip_suffix(['\'', '"']).unwrap_or(quoted));
+            literals.push(Literal { text, is_sought: is_sought(&part[2..at], &part[end..]) });
         }
-        let before = &source[begin..at];
-        at += c.len_utf8();
-        if c == '\'' || c == '"' {
-            let (text, len) = unquoted(&source[at..], c);
-            at += len;
-            literals.push(Literal { text, is_sought: is_sought(before, &source[at..]) });
-        }
+        at = end;
     }
-    at
 }
 
-/// A literal's text up to its closing quote, and its bytes in the source with that quote.
-fn unquoted(source: &str, quote: char) -> (String, usize) {
+fn unquoted(quoted: &str) -> String {
     let mut text = String::new();
-    let mut chars = source.char_indices();
-    while let Some((at, c)) = chars.next() {
-        match c {
-            '\\' => match chars.next() {
-                Some((_, 'n')) => text.push('\n'),
-                Some((_, 't')) => text.push('\t'),
-                Some((_, 'r')) => text.push('\r'),
-                Some((_, escaped)) => text.push(escaped),
-                None => break,
-            },
-            c if c == quote => return (text, at + quote.len_utf8()),
-            c => text.push(c),
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        match (c, if c == '\\' { chars.next() } else { None }) {
+            ('\\', Some('n')) => text.push('\n'),
+            ('\\', Some('t')) => text.push('\t'),
+            ('\\', Some('r')) => text.push('\r'),
+            ('\\', Some(escaped)) => text.push(escaped),
+            _ => text.push(c),
         }
     }
-    (text, source.len())
+    text
 }
 
 /// From what stands before and after a literal in its tag.

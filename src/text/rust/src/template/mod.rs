@@ -1,14 +1,15 @@
 //! A model's chat template, rendered as transformers' apply_chat_template renders it.
 mod environment;
 mod filters;
-mod generation;
 mod json;
 mod literals;
 mod marks;
 mod methods;
 mod output;
 mod python;
+mod rewrite;
 mod strings;
+mod tags;
 mod values;
 
 use minijinja::{Environment, Value};
@@ -30,7 +31,7 @@ impl Template {
     pub fn from_setup(setup: &str) -> Result<Template, String> {
         let mut setup: Map<String, Json> = serde_json::from_str(setup).map_err(|e| e.to_string())?;
         let source = setup.get("source").and_then(Json::as_str).ok_or("no template source")?;
-        let source = generation::without_generation_tags(&source.replace("\r\n", "\n").replace('\r', "\n"));
+        let source = rewrite::for_minijinja(source);
         let special_tokens = setup.get("special_tokens").and_then(Json::as_array).into_iter().flatten();
         let special_tokens = special_tokens.filter_map(Json::as_str).map(str::to_owned).collect();
         let guard = Guard::new(special_tokens, &source);

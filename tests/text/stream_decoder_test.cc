@@ -1,0 +1,131 @@
+#include "text/stream_decoder.h"
+
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "golden.h"
+
+namespace lmdeploy {
+namespace {
+
+using Ids = std::vector<TokenId>;
+
+bool is_utf8(std::string_view text) {
+  for (std::size_t at = 0; at < text.size();) {
+    const auto lead = static_cast<unsigned char>(text[at]);
+    const std::size_t len = lead < 0x80   ? 1
+                            : lead < 0xC2 ? 0
+                            : lead < 0xE0 ? 2
+                            : lead < 0xF0 ? 3
+                            : lead < 0xF5 ? 4
+                                          : 0;
+    if (len == 0 || at + len > text.size()) return false;
+    for (std::size_t i = 1; i < len; ++i)
+      if ((static_cast<unsigned char>(text[at + i]) & 0xC0) != 0x80) return false;
+    at += len;
+  }
+  return true;
+}
+
+std::string streamed(const Tokenizer& tokenizer, const Ids& ids, const StreamDecoderOptions& options = {}) {
+  StreamDecoder decoder(tokenizer, options);
+  std::string text;
+  for (const TokenId id : ids) {
+    const std::string piece = decoder.feed(id);
+    EXPECT_TRUE(is_utf8(piece));
+    text += piece;
+  }
+  return text + decoder.finish();
+}
+
+class Streamed : public ::testing::TestWithParam<std::string> {
+ protected:
+  std::unique_ptr<Tokenizer> tokenizer_ = Tokenizer::load(::lmdeploy::testing::golden("text") / GetParam());
+  std::mt19937 random_{5};
+
+  int below(int limit) { return std::uniform_int_distribution<int>(0, limit - 1)(random_); }
+
+  // Some sequences of any tokens, some of the first few hundred, where special and byte tokens are.
+  Ids random_ids(int max_len) {
+    const int limit = below(2) == 0 ? 270 : tokenizer_->vocab_size();
+    Ids ids(static_cast<std::size_t>(1 + below(max_len)));
+    for (auto& id : ids) id = below(limit);
+    return ids;
+  }
+};
+
+TEST_P(Streamed, PiecesAddUpToTheDecodingOfAllTokens) {
+  for (int i = 0; i < 1500; ++i) {
+    const Ids ids = random_ids(80);
+    for (const bool skip : {true, false}) {
+      for (const bool spaces : {true, false}) {
+        const Tokenizer::DecodeOptions options{skip, spaces};
+        ASSERT_EQ(streamed(*tokenizer_, ids, {.decode = options}), tokenizer_->decode(ids, options)) << i;
+      }
+    }
+  }
+}
+
+TEST_P(Streamed, TextComesBack) {
+  const std::string text = "从前有一个小女孩 👍🏽 déjà vu\n\n  the end\t<tag> 12345 ";
+  EXPECT_EQ(streamed(*tokenizer_, tokenizer_->encode(text, false)), text);
+}
+
+TEST_P(Streamed, StopsBeforeTheFirstStopStringWhereverTokensEnd) {
+  for (int i = 0; i < 1500; ++i) {
+    const Ids ids = random_ids(60);
+    const std::string whole = tokenizer_->decode(ids, {});
+    if (whole.size() < 4) continue;
+    const auto begin = static_cast<std::size_t>(below(static_cast<int>(whole.size())));
+    const std::string stop = whole.substr(begin, static_cast<std::size_t>(1 + below(12)));
+    if (!is_utf8(stop)) continue;  // a request cannot hold such a stop
+    const std::size_t found = whole.find(stop);
+    ASSERT_EQ(streamed(*tokenizer_, ids, {.decode = {}, .stop = {stop}, .include_stop_str_in_output = true}),
+              whole.substr(0, found + stop.size()));
+    ASSERT_EQ(streamed(*tokenizer_, ids, {.decode = {}, .stop = {"\x01never", stop}}),
+              whole.substr(0, found));
+  }
+}
+
+TEST_P(Streamed, GivesNothingOutAfterAStop) {
+  StreamDecoder decoder(*tokenizer_, {.decode = {}, .stop = {"the"}});
+  for (const TokenId id : tokenizer_->encode("a the b the", false)) decoder.feed(id);
+  EXPECT_TRUE(decoder.stopped());
+  EXPECT_EQ(decoder.feed(tokenizer_->encode("x", false).front()), "");
+  EXPECT_EQ(decoder.finish(), "");
+}
+
+TEST_P(Streamed, HoldsBackOnlyWhatMayBeginAStop) {
+  StreamDecoder decoder(*tokenizer_, {.decode = {}, .stop = {"\nUser:"}});
+  std::string text;
+  for (const TokenId id : tokenizer_->encode("a\nUs and them", false)) text += decoder.feed(id);
+  EXPECT_EQ(text, "a\nUs and them");
+  EXPECT_FALSE(decoder.stopped());
+}
+
+TEST_P(Streamed, OfTwoStopsTheOneCompletedFirstCounts) {
+  for (const bool together : {true, false}) {
+    const std::string text = together ? "a the miller" : "a t h e miller";
+    const Ids ids = tokenizer_->encode(text, false);
+    const std::string longer = together ? "the miller" : "t h e miller";
+    const std::string shorter = together ? "he" : "h e";
+    EXPECT_EQ(streamed(*tokenizer_, ids, {.decode = {}, .stop = {longer, shorter}}),
+              text.substr(0, text.find(shorter)));
+  }
+}
+
+// 50,000 tokens would take minutes if each decoded all before it.
+TEST_P(Streamed, CostsTheSameForEveryToken) {
+  Ids ids(50000);
+  for (auto& id : ids) id = below(tokenizer_->vocab_size());
+  EXPECT_EQ(streamed(*tokenizer_, ids), tokenizer_->decode(ids, {}));
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Streamed,
+                         ::testing::Values("sentencepiece", "sentencepiece_prefix", "byte_level",
+                                           "byte_fallback"),
+                         [](const auto& instance) { return instance.param; });
+
+}  // namespace
+}  // namespace lmdeploy

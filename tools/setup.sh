@@ -9,7 +9,7 @@ MIN_GXX=12
 MIN_CMAKE=3.25
 
 BUILD_PACKAGES=(ca-certificates curl make g++ cmake ninja-build
-  libssl-dev libcurl4-openssl-dev libreadline-dev
+  libssl-dev libcurl4-openssl-dev
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libsentencepiece-dev
   libgtest-dev libgmock-dev
   python3 python3-pip python3-venv)

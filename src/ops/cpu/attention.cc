@@ -81,7 +81,7 @@ class Attention {
   }
   std::int64_t scratch_bytes(std::int64_t rows) const {
     return 2 * state_bytes(rows) + (rows * d_ * kTypeBytes + 63) / 64 * 64 +
-           2 * rows * kTokenBlock * kTypeBytes + kTokenBlock * acc_stride_ * kTypeBytes;
+           2 * rows * kTokenBlock * kTypeBytes + kTokenBlock * kBlockColumns * kTypeBytes;
   }
 
   SoftmaxState empty_state(char* memory, std::int64_t rows) const {

@@ -1,7 +1,8 @@
 #pragma once
 // Attention with the online softmax (Milakov & Gimelshein 2018; Dao 2023, section 3.1), 64 tokens at a time.
-// A token block of one kv head is [d / pair][64][pair] of K, then [64 / pair][d][pair] of V: both are packed
-// weights, so scores = q K^T and acc += weights V are the matmul kernel, and tokens lie in its lanes.
+// A token block of one kv head is [d / pair][64][pair] of K, then V in blocks of 64 columns (the last one may
+// be narrower), each [64 / pair][columns][pair]: both are packed weights, so scores = q K^T and acc +=
+// weights V are the matmul kernel, with tokens or columns in its lanes.
 //
 // What a query gets depends on its own position only: a token that it may not see weighs exactly 0, and a
 // block or split of such tokens leaves its state as it was.
@@ -10,6 +11,7 @@
 namespace lmdeploy::ops::cpu {
 namespace {
 
+inline constexpr std::int64_t kFetchBytes = 4 << 10;
 inline constexpr int kBlockVectors = kTokenBlock / kLanes;
 
 // The lanes of vector j whose token, `first` + lane, lies in [begin, end).
@@ -21,63 +23,85 @@ inline VecInt visible_lanes(int j, std::int64_t first, std::int64_t begin, std::
          (token < static_cast<std::int32_t>(end - first));
 }
 
-// Turns one row of scores into weights; returns by how much what was accumulated before shrinks.
-template <class X>
-float weigh_row(const AttentionTile& t, std::int64_t row, std::int64_t first_token,
-                const SoftmaxState& state) {
+inline void store_weights(float* p, Vec v) {
+  store(p, v);
+}
+
+// Scales and masks one row of scores in place; returns their maximum.
+inline float finish_scores(const AttentionTile& t, std::int64_t row, std::int64_t first_token) {
   const std::int64_t end = t.first_position + row / t.group + 1;
   const std::int64_t begin = t.window > 0 && end > t.window ? end - t.window : 0;
   const bool all_visible = begin <= first_token && first_token + kTokenBlock <= end;
-  Vec scores[kBlockVectors];
+  float* scores = t.scores + row * kTokenBlock;
   Vec top = splat(-kInfinity);
   for (int j = 0; j < kBlockVectors; j++) {
-    scores[j] = load(t.scores + row * kTokenBlock + j * kLanes) * t.scale;
-    if (!all_visible) scores[j] = visible_lanes(j, first_token, begin, end) ? scores[j] : splat(-kInfinity);
-    top = larger(scores[j], top);
+    Vec s = load(scores + j * kLanes) * t.scale;
+    if (!all_visible) s = visible_lanes(j, first_token, begin, end) ? s : splat(-kInfinity);
+    store(scores + j * kLanes, s);
+    top = larger(s, top);
   }
-  const float old_max = state.max[row], block_max = reduce_max(top);
-  const float new_max = block_max > old_max ? block_max : old_max;
-  const float base = new_max == -kInfinity ? 0 : new_max;  // nothing visible yet: weights 0, not NaN
-  Vec sum{};
+  return reduce_max(top);
+}
+
+// Turns one row of scores into weights, exp(score - base); returns their sum.
+template <class X>
+float weigh_row(const AttentionTile& t, std::int64_t row, float base) {
+  const float* scores = t.scores + row * kTokenBlock;
   X* weights = static_cast<X*>(t.weights) + row * kTokenBlock;
+  Vec sum{};
   for (int j = 0; j < kBlockVectors; j++) {
-    const Vec e = exp(scores[j] - base);
+    const Vec e = exp(load(scores + j * kLanes) - base);
     sum += e;
-    store(weights + j * kLanes, e);
+    store_weights(weights + j * kLanes, e);
   }
-  const float shrink = old_max == new_max ? 1.0F : exp(splat(old_max - base))[0];
-  state.max[row] = new_max;
-  state.sum[row] = state.sum[row] * shrink + reduce_sum(sum);
-  return shrink;
+  return reduce_sum(sum);
 }
 
 inline void scale_row(float* acc, float factor, std::int64_t count) {
   for (std::int64_t c = 0; c < count; c += kLanes) store(acc + c, load(acc + c) * factor);
 }
 
-// V rows of head_dim columns, copied to rows of acc_stride so that the kernel may read whole units.
+// Softmax of up to kLanes rows: weights of this block, and what was accumulated before shrinks to the new
+// maximum. Until a row sees its first token its base is 0, which makes its weights 0 instead of NaN.
+template <class X>
+void weigh_rows(const AttentionTile& t, std::int64_t first_row, std::int64_t count, std::int64_t first_token,
+                const SoftmaxState& state) {
+  float base[kLanes];
+  float shrink[kLanes] = {};
+  for (std::int64_t i = 0; i < count; i++) {
+    const float old_max = state.max[first_row + i];
+    const float block_max = finish_scores(t, first_row + i, first_token);
+    const float new_max = block_max > old_max ? block_max : old_max;
+    base[i] = new_max == -kInfinity ? 0 : new_max;
+    shrink[i] = old_max - base[i];
+    state.max[first_row + i] = new_max;
+  }
+  store(shrink, exp(load(shrink)));
+  for (std::int64_t i = 0; i < count; i++) {
+    const std::int64_t row = first_row + i;
+    state.sum[row] = state.sum[row] * shrink[i] + weigh_row<X>(t, row, base[i]);
+    if (shrink[i] != 1.0F) scale_row(state.acc + row * t.acc_stride, shrink[i], t.acc_stride);
+  }
+}
+
+// The values of a narrow last block of columns, copied to rows of kBlockColumns so that the kernel may read
+// whole units.
 template <class T>
-const T* padded_values(const AttentionTile& t, const T* v, std::int64_t num_steps) {
-  constexpr std::int64_t kPair = std::is_same_v<T, bf16_t> ? 2 : 1;
+const T* padded_values(const AttentionTile& t, const T* v, std::int64_t row_elements,
+                       std::int64_t num_steps) {
+  constexpr std::int64_t kPaddedElements = kBlockColumns * (std::is_same_v<T, bf16_t> ? 2 : 1);
   T* padded = static_cast<T*>(t.v_padded);
   for (std::int64_t step = 0; step < num_steps; step++) {
-    T* to = padded + step * t.acc_stride * kPair;
-    __builtin_memcpy(to, v + step * t.head_dim * kPair,
-                     static_cast<std::size_t>(t.head_dim * kPair) * sizeof(T));
-    for (std::int64_t i = t.head_dim * kPair; i < t.acc_stride * kPair; i++) to[i] = T{};
+    T* to = padded + step * kPaddedElements;
+    __builtin_memcpy(to, v + step * row_elements, static_cast<std::size_t>(row_elements) * sizeof(T));
+    for (std::int64_t i = row_elements; i < kPaddedElements; i++) to[i] = T{};
   }
   return padded;
 }
 
 template <class T>
-void add_token_block(const AttentionTile& t, std::int64_t first_token, const SoftmaxState& state) {
+void add_scores(const AttentionTile& t, const T* keys) {
   constexpr std::int64_t kPair = std::is_same_v<T, bf16_t> ? 2 : 1;
-  const std::int64_t in_block = first_token % t.block_len;
-  const char* at = t.cache + t.block_table[first_token / t.block_len] * t.block_bytes +
-                   in_block / kTokenBlock * t.token_block_bytes;
-  const T* keys = reinterpret_cast<const T*>(at);
-  const T* values = keys + t.head_dim * kTokenBlock;
-
   Matmul dot;
   dot.x = t.q;
   dot.x_stride = t.head_dim;
@@ -88,32 +112,45 @@ void add_token_block(const AttentionTile& t, std::int64_t first_token, const Sof
   dot.y_stride = kTokenBlock;
   dot.num_rows = t.num_rows;
   dot.end_column = kTokenBlock;
-  dot.prefetch = true;
+  dot.fetch_distance = kFetchBytes;
   multiply<T>(dot);
+}
 
-  for (std::int64_t row = 0; row < t.num_rows; row++) {
-    const float shrink = weigh_row<LeftOf<T>>(t, row, first_token, state);
-    if (shrink != 1.0F) scale_row(state.acc + row * t.acc_stride, shrink, t.acc_stride);
-  }
-
-  // Slots past the last visible token may hold anything, NaN included: the loop ends before them. (The other
-  // half of the last pair was zeroed when its token was stored.)
-  const std::int64_t last = t.first_position + (t.num_rows - 1) / t.group;
-  const std::int64_t num_tokens = last + 1 - first_token < kTokenBlock ? last + 1 - first_token : kTokenBlock;
+template <class T>
+void add_values(const AttentionTile& t, const T* values, std::int64_t num_tokens, float* acc) {
+  constexpr std::int64_t kPair = std::is_same_v<T, bf16_t> ? 2 : 1;
   Matmul sum;
   sum.x = t.weights;
   sum.x_stride = kTokenBlock;
   sum.num_steps = (num_tokens + kPair - 1) / kPair;
-  sum.w = t.acc_stride == t.head_dim ? values : padded_values(t, values, sum.num_steps);
-  sum.w_block_stride = kBlockColumns * kPair;
-  sum.w_step = t.acc_stride * kPair;
-  sum.y = state.acc;
   sum.y_stride = t.acc_stride;
   sum.num_rows = t.num_rows;
-  sum.end_column = t.acc_stride;
   sum.accumulate = true;
-  sum.prefetch = true;
-  multiply<T>(sum);
+  for (std::int64_t column = 0; column < t.head_dim; column += kBlockColumns) {
+    const std::int64_t left = t.head_dim - column, width = left < kBlockColumns ? left : kBlockColumns;
+    const T* block = values + column * kTokenBlock;
+    const bool whole_units = width % kColumnUnit == 0;
+    sum.w = whole_units ? block : padded_values(t, block, width * kPair, sum.num_steps);
+    sum.w_step = (whole_units ? width : kBlockColumns) * kPair;
+    sum.y = acc + column;
+    sum.end_column = width;
+    sum.fetch_distance = kFetchBytes;
+    multiply<T>(sum);
+  }
+}
+
+template <class T>
+void add_token_block(const AttentionTile& t, std::int64_t first_token, const SoftmaxState& state) {
+  const T* keys =
+      reinterpret_cast<const T*>(t.cache + t.block_table[first_token / t.block_len] * t.block_bytes +
+                                 first_token % t.block_len / kTokenBlock * t.token_block_bytes);
+  add_scores(t, keys);
+  for (std::int64_t row = 0; row < t.num_rows; row += kLanes)
+    weigh_rows<LeftOf<T>>(t, row, t.num_rows - row < kLanes ? t.num_rows - row : kLanes, first_token, state);
+  // Slots past the last visible token may hold anything, NaN included: the loop ends before them. (The other
+  // half of the last pair was zeroed when its token was stored.)
+  const std::int64_t visible = t.first_position + (t.num_rows - 1) / t.group + 1 - first_token;
+  add_values(t, keys + t.head_dim * kTokenBlock, visible < kTokenBlock ? visible : kTokenBlock, state.acc);
 }
 
 template <class T>

@@ -12,7 +12,7 @@ namespace lmdeploy::ops::cpu {
 
 // Columns of W (outputs) that lie side by side in a packed matrix.
 inline constexpr std::int64_t kBlockColumns = 64;
-// A matmul's column range starts and, unless it is the last, ends at a multiple of this.
+// The narrowest tile of every instruction set, in columns.
 inline constexpr std::int64_t kColumnUnit = 32;
 // Tokens of the KV cache that lie side by side, and of one step of the online softmax.
 inline constexpr std::int64_t kTokenBlock = 64;
@@ -35,11 +35,14 @@ struct Matmul {
   float* y = nullptr;  // [num_rows, ...]
   std::int64_t y_stride = 0;
   std::int64_t num_rows = 0;
-  std::int64_t first_column = 0;  // a multiple of kColumnUnit
-  std::int64_t end_column = 0;    // w has whole units of columns; y only these
+  std::int64_t first_column = 0;  // a multiple of kBlockColumns
+  std::int64_t end_column = 0;    // w is readable up to the next multiple of kColumnUnit
   const float* bias = nullptr;    // [end_column] or none
   bool accumulate = false;
-  bool prefetch = false;  // w comes from memory, not from a cache
+  // Many rows pass over the weights in groups; they take this many steps at a time, so that what the first
+  // group fetched is still near for the others. 0: all steps.
+  std::int64_t steps_at_once = 0;
+  std::int64_t fetch_distance = 0;  // bytes that the first group of rows reads ahead
 };
 
 // Running softmax of `num_rows` queries over a range of tokens.
@@ -66,7 +69,7 @@ struct AttentionTile {
   const std::int32_t* block_table = nullptr;
   float* scores = nullptr;   // scratch [num_rows, kTokenBlock]
   void* weights = nullptr;   // scratch [num_rows, kTokenBlock] of q's type
-  void* v_padded = nullptr;  // scratch [kTokenBlock, acc_stride] of the cache's type
+  void* v_padded = nullptr;  // scratch [kTokenBlock, kBlockColumns] of the cache's type
 };
 
 // Index of f32, bf16, f16 in the tables below.

@@ -15,8 +15,6 @@ namespace {
 template <class W>
 using LeftOf = std::conditional_t<kBf16Dot && std::is_same_v<W, bf16_t>, bf16_t, float>;
 
-inline constexpr std::int64_t kPrefetchSteps = 24;
-
 inline VecInt load_pairs(const bf16_t* p) {
   VecInt v;
   __builtin_memcpy(&v, p, sizeof v);
@@ -28,7 +26,10 @@ template <int kRows, int kVectors, class X, class W>
 inline void add_step(Vec (&acc)[kRows][kVectors], const X* x, std::int64_t x_stride, const W* w) {
   if constexpr (std::is_same_v<X, bf16_t>) {
     VecInt pairs[kVectors];
-    for (int j = 0; j < kVectors; j++) pairs[j] = load_pairs(w + j * kLanes * 2);
+    for (int j = 0; j < kVectors; j++) {
+      pairs[j] = load_pairs(w + j * kLanes * 2);
+      __asm__("" : "+v"(pairs[j]));  // one load for all rows: gcc would rather repeat it
+    }
     for (int r = 0; r < kRows; r++) {
       const VecInt pair = splat_pair(x + r * x_stride);
       for (int j = 0; j < kVectors; j++) acc[r][j] = dot_pairs(acc[r][j], pair, pairs[j]);
@@ -51,88 +52,117 @@ inline void add_step(Vec (&acc)[kRows][kVectors], const X* x, std::int64_t x_str
   }
 }
 
-template <int kRows, int kVectors>
-void begin_tile(Vec (&acc)[kRows][kVectors], const Matmul& m, std::int64_t row, std::int64_t column) {
+// Of a vector of which `count` lanes, perhaps none, are in y.
+inline Vec load_at_most(const float* p, std::int64_t count) {
+  return count >= kLanes ? load(p) : count > 0 ? load_part(p, count) : Vec{};
+}
+inline void store_at_most(float* p, Vec v, std::int64_t count) {
+  if (count >= kLanes)
+    store(p, v);
+  else if (count > 0)
+    store_part(p, v, count);
+}
+
+// Accumulators must stay in registers: every loop over them is unrolled.
+template <int kRows, int kVectors, class Read>
+inline void begin_tile(Vec (&acc)[kRows][kVectors], const Matmul& m, const float* y, std::int64_t column,
+                       bool resume, const Read& read) {
+#pragma GCC unroll 8
   for (int j = 0; j < kVectors; j++) {
-    const std::int64_t at = column + j * kLanes, left = m.end_column - at;
-    const auto read = [&](const float* p) {
-      return left >= kLanes ? load(p + at) : left > 0 ? load_part(p + at, left) : Vec{};
-    };
-    const Vec bias = m.bias != nullptr ? read(m.bias) : Vec{};
+    const Vec bias = m.bias != nullptr && !resume ? read(m.bias + column, j) : Vec{};
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; r++)
-      acc[r][j] = m.accumulate ? read(m.y + (row + r) * m.y_stride) + bias : bias;
+      acc[r][j] = m.accumulate || resume ? read(y + r * m.y_stride, j) + bias : bias;
   }
 }
 
-template <int kRows, int kVectors>
-void end_tile(const Vec (&acc)[kRows][kVectors], const Matmul& m, std::int64_t row, std::int64_t column) {
+template <int kRows, int kVectors, class Write>
+inline void end_tile(const Vec (&acc)[kRows][kVectors], const Matmul& m, float* y, const Write& write) {
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; r++)
-    for (int j = 0; j < kVectors; j++) {
-      const std::int64_t at = column + j * kLanes, left = m.end_column - at;
-      float* y = m.y + (row + r) * m.y_stride + at;
-      if (left >= kLanes)
-        store(y, acc[r][j]);
-      else if (left > 0)
-        store_part(y, acc[r][j], left);
-    }
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; j++) write(y + r * m.y_stride, j, acc[r][j]);
 }
 
+// Where a pass reads and what it fetches for the next one.
+struct Pass {
+  std::int64_t row;
+  std::int64_t num_rows;
+  std::int64_t first_step;
+  std::int64_t num_steps;
+  std::int64_t fetch_distance;  // bytes from w; 0: what is read now, which costs next to nothing
+};
+
 template <int kRows, int kVectors, class W>
-void multiply_tile(const Matmul& m, std::int64_t row, std::int64_t column) {
+void multiply_tile(const Matmul& m, const Pass& pass, std::int64_t column) {
   constexpr std::int64_t kPair = std::is_same_v<W, bf16_t> ? 2 : 1;
   constexpr std::int64_t kStepBytes = kVectors * kLanes * kPair * static_cast<std::int64_t>(sizeof(W));
   using X = LeftOf<W>;
-  const X* x = static_cast<const X*>(m.x) + row * m.x_stride;
-  const W* w =
-      static_cast<const W*>(m.w) + column / kBlockColumns * m.w_block_stride + column % kBlockColumns * kPair;
+  const X* x = static_cast<const X*>(m.x) + pass.row * m.x_stride + pass.first_step * kPair;
+  const W* w = static_cast<const W*>(m.w) + column / kBlockColumns * m.w_block_stride +
+               column % kBlockColumns * kPair + pass.first_step * m.w_step;
+  float* y = m.y + pass.row * m.y_stride + column;
+  const std::int64_t num_columns = m.end_column - column;
+  const bool whole = num_columns >= kVectors * kLanes, resume = pass.first_step > 0;
   Vec acc[kRows][kVectors];
-  begin_tile(acc, m, row, column);
-  const std::int64_t ahead = m.prefetch ? kPrefetchSteps * m.w_step : 0;
-  for (std::int64_t step = 0; step < m.num_steps; step++) {
+  if (whole) {
+    begin_tile(acc, m, y, column, resume, [](const float* p, int j) { return load(p + j * kLanes); });
+  } else {
+    begin_tile(acc, m, y, column, resume,
+               [&](const float* p, int j) { return load_at_most(p + j * kLanes, num_columns - j * kLanes); });
+  }
+  for (std::int64_t step = 0; step < pass.num_steps; step++) {
     for (std::int64_t line = 0; line < kStepBytes; line += 64)
-      __builtin_prefetch(reinterpret_cast<const char*>(w + ahead) + line);
+      __builtin_prefetch(reinterpret_cast<const char*>(w) + pass.fetch_distance + line);
     add_step(acc, x, m.x_stride, w);
     x += kPair;
     w += m.w_step;
   }
-  end_tile(acc, m, row, column);
+  if (whole) {
+    end_tile(acc, m, y, [](float* p, int j, Vec v) { store(p + j * kLanes, v); });
+  } else {
+    end_tile(acc, m, y,
+             [&](float* p, int j, Vec v) { store_at_most(p + j * kLanes, v, num_columns - j * kLanes); });
+  }
 }
 
 // Columns [first, end) of one block of 64: whole tiles, then a half one.
 template <int kRows, class W>
-void multiply_block(const Matmul& m, std::int64_t row, std::int64_t first, std::int64_t end) {
+void multiply_block(const Matmul& m, const Pass& pass, std::int64_t first, std::int64_t end) {
   constexpr int kVectors = kRows == 1 ? kOneRowVectors : kTileVectors;
   constexpr std::int64_t kColumns = kVectors * kLanes;
   std::int64_t column = first;
   for (; column + kColumns <= end || (column < end && kColumns <= kColumnUnit); column += kColumns)
-    multiply_tile<kRows, kVectors, W>(m, row, column);
+    multiply_tile<kRows, kVectors, W>(m, pass, column);
   if constexpr (kColumns > kColumnUnit)
-    for (; column < end; column += kColumns / 2) multiply_tile<kRows, kVectors / 2, W>(m, row, column);
+    for (; column < end; column += kColumns / 2) multiply_tile<kRows, kVectors / 2, W>(m, pass, column);
 }
 
 template <int kRows, class W>
-void multiply_rows(const Matmul& m, std::int64_t num_rows, std::int64_t row, std::int64_t first,
-                   std::int64_t end) {
-  if (num_rows == kRows)
-    multiply_block<kRows, W>(m, row, first, end);
+void multiply_rows(const Matmul& m, const Pass& pass, std::int64_t first, std::int64_t end) {
+  if (pass.num_rows == kRows)
+    multiply_block<kRows, W>(m, pass, first, end);
   else if constexpr (kRows > 1)
-    multiply_rows<kRows - 1, W>(m, num_rows, row, first, end);
+    multiply_rows<kRows - 1, W>(m, pass, first, end);
 }
 
 template <class W>
 void multiply(const Matmul& m) {
   const std::int64_t num_groups = (m.num_rows + kMaxTileRows - 1) / kMaxTileRows;
-  Matmul again = m;  // the block's weights are in the cache after the first group of rows
-  again.prefetch = false;
-  for (std::int64_t first = m.first_column; first < m.end_column;) {
-    const std::int64_t block_end = (first / kBlockColumns + 1) * kBlockColumns;
-    const std::int64_t end = block_end < m.end_column ? block_end : m.end_column;
-    for (std::int64_t g = 0; g < num_groups; g++) {
-      const std::int64_t row = m.num_rows * g / num_groups;
-      const std::int64_t rows = m.num_rows * (g + 1) / num_groups - row;
-      multiply_rows<kMaxTileRows, W>(g == 0 ? m : again, rows, row, first, end);
+  const std::int64_t steps_at_once = m.steps_at_once > 0 ? m.steps_at_once : m.num_steps;
+  for (std::int64_t first = m.first_column; first < m.end_column; first += kBlockColumns) {
+    const std::int64_t end = first + kBlockColumns < m.end_column ? first + kBlockColumns : m.end_column;
+    Pass pass{};
+    for (; pass.first_step < m.num_steps; pass.first_step += steps_at_once) {
+      const std::int64_t steps_left = m.num_steps - pass.first_step;
+      pass.num_steps = steps_left < steps_at_once ? steps_left : steps_at_once;
+      for (std::int64_t g = 0; g < num_groups; g++) {
+        pass.row = m.num_rows * g / num_groups;
+        pass.num_rows = m.num_rows * (g + 1) / num_groups - pass.row;
+        pass.fetch_distance = g == 0 ? m.fetch_distance : 0;
+        multiply_rows<kMaxTileRows, W>(m, pass, first, end);
+      }
     }
-    first = end;
   }
 }
 

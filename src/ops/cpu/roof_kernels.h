@@ -26,6 +26,7 @@ inline std::uint64_t read(const void* data, std::int64_t bytes) {
 inline double multiply_adds(std::int64_t num_rounds) {
   constexpr int kAccumulators = kLanes > 8 ? 20 : 12;
   Vec acc[kAccumulators];
+#pragma GCC unroll 20
   for (int i = 0; i < kAccumulators; i++) acc[i] = splat(static_cast<float>(i));
   Vec x = splat(1.0F);
   __asm__("" : "+v"(x));
@@ -36,6 +37,8 @@ inline double multiply_adds(std::int64_t num_rounds) {
       __asm__("" : "+v"(acc[i]));
     }
   }
+#pragma GCC unroll 20
+  for (int i = 0; i < kAccumulators; i++) __asm__ volatile("" ::"v"(acc[i]));
   return static_cast<double>(num_rounds) * kAccumulators * kLanes * (kBf16Dot ? 2 : 1);
 }
 

@@ -45,6 +45,11 @@ inline Vec multiply_add(Vec a, Vec b, Vec c) {  // a * b + c, one rounding
   return reinterpret_cast<Vec>(
       _mm512_fmadd_ps(reinterpret_cast<__m512>(a), reinterpret_cast<__m512>(b), reinterpret_cast<__m512>(c)));
 }
+// To nearest even like store, but subnormals become zero: nothing that a softmax weight would show.
+inline void store_weights(bf16_t* p, Vec v) {
+  const __m256bh halves = _mm512_cvtneps_pbh(reinterpret_cast<__m512>(v));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), reinterpret_cast<__m256i>(halves));
+}
 // The same pair of bf16 in every lane.
 inline VecInt splat_pair(const bf16_t* pair) {
   std::int32_t bits;

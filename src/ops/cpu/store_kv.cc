@@ -7,7 +7,7 @@
 namespace lmdeploy::ops::cpu {
 namespace {
 
-// One kv head's part of 64 tokens: K [d / pair][64][pair], then V [64 / pair][d][pair].
+// One kv head's part of 64 tokens, as attention_kernel.h reads it.
 template <class T>
 struct TokenBlock {
   static constexpr std::int64_t kPair = std::is_same_v<T, bf16_t> ? 2 : 1;
@@ -16,15 +16,19 @@ struct TokenBlock {
   std::int64_t head_dim;
 
   void set_key(std::int64_t token, const T* k) const {
-    for (std::int64_t c = 0; c < head_dim; c++)
-      keys[(c / kPair * kTokenBlock + token) * kPair + c % kPair] = k[c];
+    T* to = keys + token * kPair;
+    for (std::int64_t c = 0; c < head_dim; c += kPair, to += kTokenBlock * kPair)
+      std::memcpy(to, k + c, kPair * sizeof(T));
   }
   // clear_partner: the second token of the pair has no value yet, and attention reads pairs.
   void set_value(std::int64_t token, const T* v, bool clear_partner) const {
-    T* to = values + token / kPair * head_dim * kPair + token % kPair;
-    for (std::int64_t c = 0; c < head_dim; c++) to[c * kPair] = v[c];
-    if (clear_partner)
-      for (std::int64_t c = 0; c < head_dim; c++) to[c * kPair + 1] = T{};
+    for (std::int64_t begin = 0; begin < head_dim; begin += kBlockColumns) {
+      const std::int64_t width = std::min(kBlockColumns, head_dim - begin);
+      T* to = values + begin * kTokenBlock + token / kPair * width * kPair + token % kPair;
+      for (std::int64_t c = 0; c < width; c++) to[c * kPair] = v[begin + c];
+      if (clear_partner)
+        for (std::int64_t c = 0; c < width; c++) to[c * kPair + 1] = T{};
+    }
   }
 };
 

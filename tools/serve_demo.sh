@@ -8,6 +8,12 @@ shift 3
 url=http://localhost:$port
 server=$$  # exec below keeps the process
 
+# Otherwise the other program's answer would be taken for ours below.
+if (exec 3<>"/dev/tcp/localhost/$port") 2>/dev/null; then
+  echo "serve: another program listens on port $port: stop it, or choose another (make serve PORT=23334)" >&2
+  exit 1
+fi
+
 announce() {
   until curl -sf -o /dev/null "$url/health"; do
     kill -0 "$server" 2>/dev/null || exit 0

@@ -114,6 +114,8 @@ class Normalizer {
       out_.insert(out_.end(), {base, dotted_override(written.name.substr(dot + 1), value)});
     } else if (is_flag(*known)) {
       flag(written);
+    } else if (known->get_items_expected_min() == 0 && !written.value && !value_follows()) {
+      return;  // an empty list, which CLI11 would take for the word "true"
     } else {
       out_.push_back(written.name);
       if (written.value)
@@ -137,9 +139,11 @@ class Normalizer {
     out_.push_back(value ? fmt::format("{}={}", written.name, *value) : written.name);
   }
 
+  bool value_follows() const { return next_ < words_.size() && !words_[next_].starts_with("--"); }
+
   // The word after an option that needs one.
   std::string take_value(const std::string& name) {
-    if (next_ == words_.size() || words_[next_].starts_with("--"))
+    if (!value_follows())
       throw UsageError(fmt::format("{} needs a value", name),
                        fmt::format("See: {} --help", command_path(*app_)));
     return words_[next_++];

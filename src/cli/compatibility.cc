@@ -82,7 +82,8 @@ void declare(CLI::App& app, std::span<const DeclaredOption> options, const char*
     CLI::Option* added = option.kind == kFlag ? app.add_flag(option.name) : app.add_option(option.name);
     added->description(option.description)->group(group);
     if (option.kind == kValue) added->option_text("X")->multi_option_policy(CLI::MultiOptionPolicy::TakeLast);
-    if (option.kind == kList) added->option_text("X...")->expected(0, CLI::detail::expected_max_vector_size);
+    if (option.kind == kList)
+      added->option_text("X...")->expected(0, CLI::detail::expected_max_vector_size)->allow_extra_args();
   }
 }
 

@@ -2,13 +2,25 @@
 
 #include <CLI/Option.hpp>
 
+#include "base/error.h"
 #include "cli/compatibility.h"
+#include "engine/cache_plan.h"
 
 namespace lmdeploy::cli {
 namespace {
 
 constexpr const char* kModelGroup = "Model";
 constexpr const char* kEngineGroup = "Engine";
+
+// A check of CLI11: what is wrong, or nothing.
+std::string cache_size_problem(const std::string& text) {
+  try {
+    parse_cache_size(text);
+    return {};
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
 
 }  // namespace
 
@@ -52,6 +64,7 @@ void add_engine_options(CLI::App& app, EngineFlags& flags) {
                  "Memory of the KV cache: a fraction of what is free once the weights are loaded (0.8), or "
                  "a size such as 8GiB or 500MB; the log says what it came to")
       ->option_text("X")
+      ->check(cache_size_problem)
       ->group(kEngineGroup);
   app.add_option("--cache-block-seq-len,--block-size", flags.cache_block_seq_len,
                  "Tokens of one cache block: a multiple of 64 (64)")

@@ -19,11 +19,10 @@ struct Options {
   std::string meta_instruction;
 };
 
-// Every name that a request's `model` may use; the first is the one that /v1/models shows.
+// What a request's `model` may say; /v1/models shows the first one first.
 std::vector<std::string> served_names(const Options& options, const ModelSource& source) {
-  std::vector<std::string> names;
-  if (!options.server.model_name.empty()) names.push_back(options.server.model_name);
-  names.push_back(source.name);
+  if (!options.server.model_name.empty()) return {options.server.model_name};
+  std::vector<std::string> names{source.name};
   const std::string last = std::filesystem::path(source.name).filename().string();
   if (last != source.name) names.push_back(last);
   return names;

@@ -56,6 +56,11 @@ std::string part_of(const UrlPtr& url, CURLUPart part, unsigned flags) {
   return text;
 }
 
+bool is_local(const std::string& text) {
+  const std::string host = part_of(parse_url(text), CURLUPART_HOST, 0);
+  return host == "localhost" || host.starts_with("127.") || host == "[::1]";
+}
+
 // What the callbacks of one exchange write to.
 struct Exchange {
   HttpResponse response;
@@ -138,6 +143,9 @@ std::unique_ptr<curl_slist, FreeCurl> HttpClient::Impl::set_up(const HttpRequest
   curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
   curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
   curl_easy_setopt(curl, CURLOPT_USERAGENT, "lmdeploy");
+
+  // A proxy of the environment is for the world outside; a server on this machine is not behind it.
+  if (is_local(request.url)) curl_easy_setopt(curl, CURLOPT_PROXY, "");
 
   if (request.method == "HEAD") curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
   if (request.method == "POST") {

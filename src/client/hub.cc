@@ -136,10 +136,11 @@ fs::path download_model(const std::string& repo_id, const HubOptions& options) {
                 "Unset HF_HUB_OFFLINE, or give the folder of a local copy as MODEL.");
   }
   HubConnection hub(options);
-  const HttpResponse listing = request_revision(hub, repo_id);
+  const auto folder = cache.find_complete(options.revision);
+  // Somebody without a network should not wait for what is here already.
+  const HttpResponse listing = request_revision(hub, repo_id, folder ? 1 : options.max_attempts);
   if (listing.status != 200 || !listing.failure.empty()) {
-    const auto folder = may_pass(listing) ? cache.find_complete(options.revision) : std::nullopt;
-    if (!folder) refuse_answer(listing, repo_id, options);
+    if (!folder || !may_pass(listing)) refuse_answer(listing, repo_id, options);
     log::warn("{} cannot be asked for news; using what is in {}", options.endpoint, folder->string());
     return *folder;
   }

@@ -67,9 +67,10 @@ bool is_needed(const std::string& path) {
 
 }  // namespace
 
-HttpResponse request_revision(HubConnection& hub, const std::string& repo_id) {
-  return hub.ask("GET", fmt::format("{}/api/models/{}/revision/{}?blobs=true", hub.options().endpoint,
-                                    repo_id, escape_path(hub.options().revision)));
+HttpResponse request_revision(HubConnection& hub, const std::string& repo_id, int max_attempts) {
+  return hub.ask(max_attempts, "GET",
+                 fmt::format("{}/api/models/{}/revision/{}?blobs=true", hub.options().endpoint, repo_id,
+                             escape_path(hub.options().revision)));
 }
 
 HubRevision parse_revision(const std::string& body) {

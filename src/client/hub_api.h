@@ -19,8 +19,8 @@ struct HubRevision {
   std::vector<HubFile> files;
 };
 
-// The answer to a request for the listing of a repository's revision.
-HttpResponse request_revision(HubConnection& hub, const std::string& repo_id);
+// The answer to a request for the listing of a repository's revision. max_attempts: where the fault may pass.
+HttpResponse request_revision(HubConnection& hub, const std::string& repo_id, int max_attempts);
 
 // Reads such an answer. Throws Error where it is no listing, or names a path that leaves the folder.
 HubRevision parse_revision(const std::string& body);

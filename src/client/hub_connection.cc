@@ -56,13 +56,13 @@ HttpResponse HubConnection::exchange(const std::string& method, const std::strin
   throw Error(fmt::format("{} redirects without an end", url), "Check HF_ENDPOINT and any proxy in between.");
 }
 
-HttpResponse HubConnection::ask(const std::string& method, const std::string& url) {
+HttpResponse HubConnection::ask(int max_attempts, const std::string& method, const std::string& url) {
   for (int attempt = 1;; ++attempt) {
     HttpResponse response = exchange(method, url, {});
-    if (!may_pass(response) || attempt >= options_.max_attempts || stopped()) return response;
+    if (!may_pass(response) || attempt >= max_attempts || stopped()) return response;
     log::warn("{}: {}; trying again ({} of {})", url,
               response.status == 0 ? response.failure : fmt::format("status {}", response.status),
-              attempt + 1, options_.max_attempts);
+              attempt + 1, max_attempts);
     pause(attempt, response);
   }
 }

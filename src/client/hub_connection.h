@@ -19,7 +19,7 @@ class HubConnection {
                         const std::vector<std::string>& headers, const BodySink& sink = {});
 
   // The same without a body sink, tried again with growing pauses while the fault may pass.
-  HttpResponse ask(const std::string& method, const std::string& url);
+  HttpResponse ask(int max_attempts, const std::string& method, const std::string& url);
 
   // Sleeps before attempt number `attempt` (from 1): as long as the server's Retry-After says, or a delay
   // that doubles. Returns early when told to stop.

@@ -96,6 +96,19 @@ def test_sampling_without_a_seed_varies(client):
     assert len(answers) > 1
 
 
+def test_choices_are_several_answers(client):
+    options = {"n": 3, "temperature": 1.0, "seed": 5, "max_tokens": 16}
+    whole = ask(client, STORY, **options)
+    assert [choice.index for choice in whole.choices] == [0, 1, 2]
+    texts = [choice.message.content for choice in whole.choices]
+    assert len(set(texts)) == 3
+    streamed = ["", "", ""]
+    for chunk in stream(client, STORY, **options):
+        for choice in chunk.choices:
+            streamed[choice.index] += choice.delta.content or ""
+    assert streamed == texts
+
+
 def test_top_k_of_one_is_greedy(client):
     greedy = ask(client, STORY, max_tokens=16)
     top = ask(client, STORY, max_tokens=16, temperature=1.0, extra_body={"top_k": 1})

@@ -50,7 +50,7 @@ test-e2e: .venv/ready ## the real program with the demo model, through the opena
 
 test-asan: ## unit and parser tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@tools/setup.sh build && $(MAKE) build/asan-ubsan/build.ninja
-	@cmake --build build/asan-ubsan -j $(JOBS) && ctest --preset asan-ubsan
+	@cmake --build build/asan-ubsan -j $(JOBS) --target unit_tests && ctest --preset asan-ubsan
 
 test-tsan: ## engine, server and thread pool under ThreadSanitizer
 	@tools/setup.sh build && $(MAKE) build/tsan/build.ninja

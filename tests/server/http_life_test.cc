@@ -172,19 +172,33 @@ TEST(HalfClose, an_answer_that_is_ready_is_still_delivered) {
   EXPECT_TRUE(client.closed_within(1s));
 }
 
-TEST(SlowReader, is_cut_off_and_its_request_ends) {
+// Streams to a client that reads nothing until its requests are over; true if they ended early.
+bool slow_reader_is_cut_off(const ServerOptions& bounds) {
   TestSetup setup;
-  setup.model.max_position_embeddings = 1 << 20;
-  setup.model.step_time = std::chrono::microseconds(200);
-  setup.engine.session_len = 1 << 15;
+  setup.model.max_position_embeddings = 1 << 14;
+  setup.engine.session_len = 1 << 14;
   setup.engine.cache_bytes = std::int64_t{8} << 20;
-  setup.server.max_unsent_bytes = 64 << 10;
+  setup.server.max_unsent_bytes = bounds.max_unsent_bytes;
+  setup.server.write_timeout = bounds.write_timeout;
   TestServer server(setup);
   RawClient client(server.port(), 4096);
-  client.send(post_request("/v1/chat/completions", chat_body(30'000, R"("stream":true)")));
-  ASSERT_TRUE(server.is_busy_within(1s));
-  EXPECT_TRUE(server.is_idle_within(10s));
-  EXPECT_LT(server.engine().stats().num_generated_tokens, 30'000U);
+  client.send(post_request("/v1/chat/completions", chat_body(16'000, R"("stream":true,"n":16)")));
+  EXPECT_TRUE(server.is_busy_within(1s));
+  EXPECT_TRUE(server.is_idle_within(20s));
+  return server.engine().stats().num_generated_tokens < 16 * 16'000U;
+}
+
+TEST(SlowReader, is_cut_off_by_what_piles_up) {
+  ServerOptions bounds;
+  bounds.max_unsent_bytes = 64 << 10;
+  EXPECT_TRUE(slow_reader_is_cut_off(bounds));
+}
+
+TEST(SlowReader, is_cut_off_by_a_write_that_takes_too_long) {
+  ServerOptions bounds;
+  bounds.max_unsent_bytes = std::size_t{1} << 30;
+  bounds.write_timeout = 100ms;
+  EXPECT_TRUE(slow_reader_is_cut_off(bounds));
 }
 
 TEST(Stop, drains_what_runs_and_refuses_newcomers) {

@@ -1,6 +1,8 @@
 // More requests, connections and text than the server takes.
 #include <fmt/format.h>
 #include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <unistd.h>
 
 #include "server/json.h"
 #include "server/test_server.h"
@@ -87,6 +89,21 @@ TEST(Connections, beyond_the_cap_are_told_503_and_come_back) {
   clients.clear();
   std::this_thread::sleep_for(50ms);
   EXPECT_EQ(server.get("/health").status, 200);
+}
+
+TEST(Descriptors, without_any_a_newcomer_waits_and_is_served_later) {
+  TestServer server;
+  rlimit before{};
+  getrlimit(RLIMIT_NOFILE, &before);
+  const int lowest_free = ::dup(0);
+  ::close(lowest_free);
+  const rlimit one_more{static_cast<rlim_t>(lowest_free) + 1, before.rlim_max};
+  setrlimit(RLIMIT_NOFILE, &one_more);
+  RawClient client = server.connect();  // takes the last one
+  client.send("GET /health HTTP/1.1\r\nHost: h\r\n\r\n");
+  std::this_thread::sleep_for(100ms);
+  setrlimit(RLIMIT_NOFILE, &before);
+  EXPECT_EQ(client.read_reply().status, 200);
 }
 
 std::string error_code_of(const HttpReply& reply) {

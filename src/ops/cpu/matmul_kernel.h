@@ -26,27 +26,35 @@ template <int kRows, int kVectors, class X, class W>
 inline void add_step(Vec (&acc)[kRows][kVectors], const X* x, std::int64_t x_stride, const W* w) {
   if constexpr (std::is_same_v<X, bf16_t>) {
     VecInt pairs[kVectors];
+#pragma GCC unroll 8
     for (int j = 0; j < kVectors; j++) {
-      pairs[j] = load_pairs(w + j * kLanes * 2);
-      __asm__("" : "+v"(pairs[j]));  // one load for all rows: gcc would rather repeat it
+      VecInt column = load_pairs(w + j * kLanes * 2);
+      if constexpr (kRows > 1) __asm__("" : "+v"(column));  // gcc would rather load it again for every row
+      pairs[j] = column;
     }
+#pragma GCC unroll 8
     for (int r = 0; r < kRows; r++) {
       const VecInt pair = splat_pair(x + r * x_stride);
+#pragma GCC unroll 8
       for (int j = 0; j < kVectors; j++) acc[r][j] = dot_pairs(acc[r][j], pair, pairs[j]);
     }
   } else if constexpr (std::is_same_v<W, bf16_t>) {
+#pragma GCC unroll 8
     for (int j = 0; j < kVectors; j++) {
       const VecInt pairs = load_pairs(w + j * kLanes * 2);
       const Vec even = reinterpret_cast<Vec>(pairs << 16);
       const Vec odd = reinterpret_cast<Vec>(pairs & static_cast<std::int32_t>(0xffff0000));
+#pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) {
         acc[r][j] = multiply_add(splat(x[r * x_stride]), even, acc[r][j]);
         acc[r][j] = multiply_add(splat(x[r * x_stride + 1]), odd, acc[r][j]);
       }
     }
   } else {
+#pragma GCC unroll 8
     for (int j = 0; j < kVectors; j++) {
       const Vec column = load(w + j * kLanes);
+#pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) acc[r][j] = multiply_add(splat(x[r * x_stride]), column, acc[r][j]);
     }
   }

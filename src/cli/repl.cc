@@ -44,7 +44,8 @@ Repl::Input Repl::read_message(std::string& message) {
       case ReplTerminal::Read::line:
         break;
     }
-    if (line.empty()) return message.empty() ? Input::none : Input::message;
+    if (line.empty() && message.empty()) continue;  // also the second enter after a command
+    if (line.empty()) return Input::message;
     // The commands work at once, without the second enter.
     if (message.empty() && line == "exit") return Input::exit;
     if (message.empty() && line == "end") return Input::clear;

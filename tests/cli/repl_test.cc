@@ -95,6 +95,7 @@ TEST(Repl, EmptyMessagesAreNotSent) {
   CountingBackend backend;
   Repl(backend, terminal, "").run();
   EXPECT_TRUE(backend.asked.empty());
+  EXPECT_EQ(terminal.num_prompts, 2) << "one at the start, one after `end`";
 }
 
 TEST(Repl, InterruptDropsWhatWasTypedAndGoesOn) {

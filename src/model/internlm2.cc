@@ -31,12 +31,10 @@ Attention read_attention(const ModelSource& source, const std::string& prefix) {
   const std::int64_t num_rows = query_width + 2 * config.num_key_value_heads * config.head_dim;
   const std::vector<RowMove> moves = ungroup_qkv(config);
   Attention attention = make_attention(config);
-  attention.qkv.weight = ops::make_packed_matrix(reader.ctx(), reader.dtype(), num_rows, config.hidden_size);
-  reader.pack(prefix + "wqkv.weight", num_rows, attention.qkv.weight, moves);
+  attention.qkv.weight = reader.matrix({prefix + "wqkv.weight", num_rows}, config.hidden_size, moves);
   attention.output.weight = reader.matrix(prefix + "wo.weight", config.hidden_size, query_width);
   if (config.bias.value_or(false)) {
-    attention.qkv.bias = Tensor(*reader.ctx().allocator, DType::f32, Shape{num_rows});
-    reader.copy(prefix + "wqkv.bias", num_rows, attention.qkv.bias, moves);
+    attention.qkv.bias = reader.vector({prefix + "wqkv.bias", num_rows}, moves);
     attention.output.bias = reader.vector(prefix + "wo.bias", config.hidden_size);
   }
   return attention;

@@ -56,12 +56,15 @@ View WeightReader::mapped(const std::string& name, const Shape& expected) {
   return view;
 }
 
+// Shapes are checked before memory is taken for them: a config.json that does not belong to the weights is
+// then named as such, however large its numbers.
 ops::PackedMatrix WeightReader::matrix(std::span<const NamedRows> parts, std::int64_t k) {
+  for (const NamedRows& part : parts) mapped(part.name, Shape{part.num_rows, k});
   ops::PackedMatrix result = ops::make_packed_matrix(ctx_, dtype_, total_rows(parts), k);
   std::int64_t row = 0;
   for (const NamedRows& part : parts) {
     const RowMove move{0, part.num_rows, row};
-    pack(part.name, part.num_rows, result, {&move, 1});
+    pack(part.name, result, {&move, 1});
     row += part.num_rows;
   }
   return result;
@@ -72,10 +75,17 @@ ops::PackedMatrix WeightReader::matrix(const std::string& name, std::int64_t n, 
   return matrix({&part, 1}, k);
 }
 
-void WeightReader::pack(const std::string& name, std::int64_t num_rows, ops::PackedMatrix& target,
-                        std::span<const RowMove> moves) {
-  const DType source_dtype = mapped(name, Shape{num_rows, target.k}).dtype;
-  const std::int64_t row_bytes = target.k * static_cast<std::int64_t>(dtype_bytes(source_dtype));
+ops::PackedMatrix WeightReader::matrix(const NamedRows& source, std::int64_t k,
+                                       std::span<const RowMove> moves) {
+  mapped(source.name, Shape{source.num_rows, k});
+  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, dtype_, source.num_rows, k);
+  pack(source.name, result, moves);
+  return result;
+}
+
+void WeightReader::pack(const std::string& name, ops::PackedMatrix& target, std::span<const RowMove> moves) {
+  const std::int64_t row_bytes =
+      target.k * static_cast<std::int64_t>(dtype_bytes(checkpoint_->get(name).dtype));
   const std::int64_t slice_rows = std::max<std::int64_t>(1, kSliceBytes / row_bytes);
   std::int64_t resident_rows = 0;
   for (const RowMove& move : moves) {
@@ -95,11 +105,12 @@ void WeightReader::pack(const std::string& name, std::int64_t num_rows, ops::Pac
 }
 
 Tensor WeightReader::vector(std::span<const NamedRows> parts) {
+  for (const NamedRows& part : parts) mapped(part.name, Shape{part.num_rows});
   Tensor result(*ctx_.allocator, DType::f32, Shape{total_rows(parts)});
   std::int64_t row = 0;
   for (const NamedRows& part : parts) {
     const RowMove move{0, part.num_rows, row};
-    copy(part.name, part.num_rows, result, {&move, 1});
+    copy(part.name, result, {&move, 1});
     row += part.num_rows;
   }
   return result;
@@ -110,9 +121,15 @@ Tensor WeightReader::vector(const std::string& name, std::int64_t n) {
   return vector({&part, 1});
 }
 
-void WeightReader::copy(const std::string& name, std::int64_t num_rows, Tensor& target,
-                        std::span<const RowMove> moves) {
-  const View source = mapped(name, Shape{num_rows});
+Tensor WeightReader::vector(const NamedRows& source, std::span<const RowMove> moves) {
+  mapped(source.name, Shape{source.num_rows});
+  Tensor result(*ctx_.allocator, DType::f32, Shape{source.num_rows});
+  copy(source.name, result, moves);
+  return result;
+}
+
+void WeightReader::copy(const std::string& name, Tensor& target, std::span<const RowMove> moves) {
+  const View source = checkpoint_->get(name);
   for (const RowMove& move : moves)
     ops::cast(ctx_, as_row(source, move.source_row, move.num_rows),
               as_row(target, move.target_row, move.num_rows));

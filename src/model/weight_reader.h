@@ -43,20 +43,22 @@ class WeightReader {
   // The rows of several [num_rows, k] tensors, one below the other.
   ops::PackedMatrix matrix(std::span<const NamedRows> parts, std::int64_t k);
   ops::PackedMatrix matrix(const std::string& name, std::int64_t n, std::int64_t k);
-  // Some rows of the tensor `name` [num_rows, target.k]; every row of `target` must get its turn.
-  void pack(const std::string& name, std::int64_t num_rows, ops::PackedMatrix& target,
-            std::span<const RowMove> moves);
+  // One [n, k] tensor with its rows in another order; each has its move.
+  ops::PackedMatrix matrix(const NamedRows& source, std::int64_t k, std::span<const RowMove> moves);
 
-  // The same for vectors: [sum of num_rows] f32.
+  // The same for vectors: [n] f32.
   Tensor vector(std::span<const NamedRows> parts);
   Tensor vector(const std::string& name, std::int64_t n);
-  void copy(const std::string& name, std::int64_t num_rows, Tensor& target, std::span<const RowMove> moves);
+  Tensor vector(const NamedRows& source, std::span<const RowMove> moves);
 
   // One warning about tensors of the checkpoint that nothing read: what they hold is not computed.
   void warn_about_unread() const;
 
  private:
   static constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
+
+  void pack(const std::string& name, ops::PackedMatrix& target, std::span<const RowMove> moves);
+  void copy(const std::string& name, Tensor& target, std::span<const RowMove> moves);
 
   Ctx& ctx_;
   std::shared_ptr<const Checkpoint> checkpoint_;

@@ -109,6 +109,14 @@ TEST(LoadErrors, UnknownArchitecturesAreListedWithTheKnown) {
       AllOf(HasSubstr("MambaForCausalLM"), HasSubstr("InternLM2ForCausalLM"), HasSubstr("Qwen3ForCausalLM")));
 }
 
+TEST(LoadErrors, ShapesAreCheckedBeforeMemoryIsTaken) {
+  for (const char* key : {"vocab_size", "intermediate_size"}) {
+    EditedFolder folder("llama", [](TensorSpec&) { return true; });
+    folder.edit_config(key, 4'000'000);
+    EXPECT_THAT(load_error(folder.path()), AllOf(HasSubstr("[4000000, 40]"), HasSubstr("config.json")));
+  }
+}
+
 TEST(LoadErrors, ASecondHeadOfATiedModelIsIgnored) {
   EditedFolder folder("llama", [](TensorSpec&) { return true; });  // has lm_head.weight
   folder.edit_config("tie_word_embeddings", true);

@@ -20,7 +20,8 @@ impl AddedTokens {
     pub fn new(tokenizer: &tokenizers::Tokenizer) -> AddedTokens {
         let added = tokenizer.get_added_vocabulary();
         let entries = |normalized: bool| {
-            let tokens = added.get_added_tokens_decoder().iter().filter(move |(_, token)| token.normalized == normalized);
+            let tokens =
+                added.get_added_tokens_decoder().iter().filter(move |(_, token)| token.normalized == normalized);
             tokens.map(move |(id, token)| {
                 let key = if normalized { added.simple_id_to_token(*id) } else { None };
                 (key.unwrap_or_else(|| token.content.clone()), (*id, token.clone()))
@@ -48,7 +49,8 @@ impl AddedTokens {
 }
 
 fn cut(piece: NormalizedString, tokens: &Trie<(u32, AddedToken)>, plain: &[Range<usize>]) -> Result<Vec<Piece>> {
-    let slice = |range: Range<usize>| piece.slice(TextRange::Normalized(range)).ok_or("an added token ends inside a character");
+    let slice =
+        |range: Range<usize>| piece.slice(TextRange::Normalized(range)).ok_or("an added token ends inside a character");
     let text = piece.get();
     let mut pieces = Vec::new();
     let mut done = 0; // bytes of `text` that `pieces` hold

@@ -2,6 +2,7 @@
 use std::ops::Range;
 use std::str::FromStr;
 
+use serde::de::IgnoredAny;
 use serde_json::json;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::{AddedToken, Model, OffsetType, PreTokenizedString, PreTokenizer};
@@ -22,6 +23,8 @@ impl Tokenizer {
     /// `json`: a tokenizer.json. Its truncation and padding are for training and are dropped, as transformers
     /// drops them. `extra_tokens`: a JSON list of added tokens, taken where the vocabulary has their text.
     pub fn from_json(json: &str, extra_tokens: &str) -> Result<Tokenizer, String> {
+        // The crate panics on some damaged files.
+        serde_json::from_str::<IgnoredAny>(json).map_err(|e| e.to_string())?;
         let mut inner = tokenizers::Tokenizer::from_str(json).map_err(words)?;
         inner.with_truncation(None).map_err(words)?;
         inner.with_padding(None);
@@ -36,11 +39,17 @@ impl Tokenizer {
     /// {"vocab_size", "special": [[id, content], ...], "missing_bytes": how many of the 256 byte characters a
     /// byte-level vocabulary lacks}.
     pub fn describe(&self) -> String {
-        let mut special: Vec<_> =
-            self.inner.get_added_vocabulary().get_added_tokens_decoder().iter().filter(|(_, token)| token.special).collect();
+        let mut special: Vec<_> = self
+            .inner
+            .get_added_vocabulary()
+            .get_added_tokens_decoder()
+            .iter()
+            .filter(|(_, token)| token.special)
+            .collect();
         special.sort_by_key(|(id, _)| **id);
         let special: Vec<_> = special.into_iter().map(|(id, token)| json!([id, token.content])).collect();
-        json!({"vocab_size": self.vocab_size(), "special": special, "missing_bytes": self.num_missing_bytes()}).to_string()
+        json!({"vocab_size": self.vocab_size(), "special": special, "missing_bytes": self.num_missing_bytes()})
+            .to_string()
     }
 
     fn vocab_size(&self) -> usize {
@@ -87,7 +96,8 @@ impl Tokenizer {
         }
         let added = self.inner.get_added_vocabulary();
         let token = |id: &u32| added.simple_id_to_token(*id).or_else(|| self.inner.get_model().id_to_token(*id));
-        let tokens = ids.iter().filter_map(token).filter(|token| !skip_special_tokens || !added.is_special_token(token));
+        let tokens =
+            ids.iter().filter_map(token).filter(|token| !skip_special_tokens || !added.is_special_token(token));
         let tokens = mend_byte_runs(tokens.collect());
         let decoder = self.inner.get_decoder().expect("byte fallback is a decoder");
         tokenizers::Decoder::decode(decoder, tokens).map_err(words)

@@ -49,11 +49,13 @@ impl<T> Trie<T> {
     /// The strings of the set that `text` begins with, as (length, value), shortest first.
     pub fn matches<'a>(&'a self, text: &'a [u8]) -> impl Iterator<Item = (usize, &'a T)> + 'a {
         let mut node = Some(0);
-        (0..=text.len()).map_while(move |len| {
-            let here = node?;
-            node = text.get(len).and_then(|&byte| self.child(here, byte));
-            Some((len, self.nodes[here].value.as_ref()))
-        }).filter_map(|(len, value)| value.map(|value| (len, value)))
+        (0..=text.len())
+            .map_while(move |len| {
+                let here = node?;
+                node = text.get(len).and_then(|&byte| self.child(here, byte));
+                Some((len, self.nodes[here].value.as_ref()))
+            })
+            .filter_map(|(len, value)| value.map(|value| (len, value)))
     }
 
     /// How many bytes `text` has in common with the beginning of some string of the set.

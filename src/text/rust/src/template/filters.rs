@@ -22,7 +22,8 @@ pub fn add_to(environment: &mut Environment<'static>) {
 }
 
 fn join(items: &Value, separator: Option<&Value>, attribute: Option<&Value>, options: Kwargs) -> Result<String, Error> {
-    let separator = separator.cloned().or(options.get("d")?).map_or(Ok(String::new()), |given| python::to_str(&given))?;
+    let separator =
+        separator.cloned().or(options.get("d")?).map_or(Ok(String::new()), |given| python::to_str(&given))?;
     let attribute: Option<Value> = attribute.cloned().or(options.get("attribute")?);
     options.assert_all_used()?;
     let mut texts = Vec::new();

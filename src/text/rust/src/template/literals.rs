@@ -50,8 +50,21 @@ fn unquoted(quoted: &str) -> String {
 /// From what stands before and after a literal in its tag.
 fn is_sought(before: &str, after: &str) -> bool {
     const SEEKERS: [&str; 15] = [
-        "startswith", "endswith", "split", "rsplit", "partition", "rpartition", "find", "rfind", "index", "count",
-        "replace", "strip", "lstrip", "rstrip", "in",
+        "startswith",
+        "endswith",
+        "split",
+        "rsplit",
+        "partition",
+        "rpartition",
+        "find",
+        "rfind",
+        "index",
+        "count",
+        "replace",
+        "strip",
+        "lstrip",
+        "rstrip",
+        "in",
     ];
     let (before, after) = (before.trim_end(), after.trim_start());
     if ["==", "!="].iter().any(|sign| before.ends_with(sign) || after.starts_with(sign)) {

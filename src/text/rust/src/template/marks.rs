@@ -9,6 +9,7 @@
 //! because templates cut and join; (c) the last character of an end of one at the beginning of a string. What a
 //! template looks for itself ('</think>' in content) is left alone by (b): strings of the template that it tests
 //! for, and those that begin no special token.
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
@@ -84,9 +85,9 @@ impl Guard {
         let mut free = (FIRST_MARK..=LAST_MARK).filter_map(char::from_u32).filter(|c| !used.contains(c));
         let mut marker = Marker { guard: Some(self), to_mark: HashMap::new(), from_mark: HashMap::new() };
         for c in self.tokens.iter().flat_map(|token| token.chars()) {
-            if !marker.to_mark.contains_key(&c) {
+            if let Entry::Vacant(place) = marker.to_mark.entry(c) {
                 let mark = free.next().ok_or("the messages use up the private characters of Unicode's plane 16")?;
-                marker.to_mark.insert(c, mark);
+                place.insert(mark);
                 marker.from_mark.insert(mark, c);
             }
         }

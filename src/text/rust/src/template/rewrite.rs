@@ -10,7 +10,10 @@ pub const CHECK_FILTER: &str = "_iterable";
 /// - Jinja reads every kind of line end as "\n".
 pub fn for_minijinja(source: &str) -> String {
     let source = source.replace("\r\n", "\n").replace('\r', "\n");
-    tags::parts(&source).into_iter().map(|(kind, part)| if kind == Kind::Tag { tag(part) } else { part.to_owned() }).collect()
+    tags::parts(&source)
+        .into_iter()
+        .map(|(kind, part)| if kind == Kind::Tag { tag(part) } else { part.to_owned() })
+        .collect()
 }
 
 fn tag(part: &str) -> String {
@@ -18,7 +21,9 @@ fn tag(part: &str) -> String {
     match inside.split_whitespace().next() {
         Some("generation") => part.replacen("generation", "with", 1),
         Some("endgeneration") => part.replacen("endgeneration", "endwith", 1),
-        Some("for") => checked_loop(inside).map_or_else(|| part.to_owned(), |checked| part.replacen(inside, &checked, 1)),
+        Some("for") => {
+            checked_loop(inside).map_or_else(|| part.to_owned(), |checked| part.replacen(inside, &checked, 1))
+        }
         _ => part.to_owned(),
     }
 }
@@ -27,7 +32,8 @@ fn tag(part: &str) -> String {
 fn checked_loop(code: &str) -> Option<String> {
     let items = word_end(code, 0, "in")?;
     let end = word_end(code, items, "if").map(|end| end - "if".len());
-    let end = end.or_else(|| word_end(code, items, "recursive").map(|end| end - "recursive".len())).unwrap_or(code.len());
+    let end =
+        end.or_else(|| word_end(code, items, "recursive").map(|end| end - "recursive".len())).unwrap_or(code.len());
     let (head, tail) = (&code[..items], &code[end..]);
     Some(format!("{head} ({})|{CHECK_FILTER} {tail}", code[items..end].trim()))
 }

@@ -6,7 +6,8 @@ pub fn splitlines(text: &str, keep_ends: bool) -> Vec<&str> {
     let mut lines = Vec::new();
     let mut rest = text;
     while let Some(len) = rest.find(is_line_end) {
-        let end = len + if rest[len..].starts_with("\r\n") { 2 } else { rest[len..].chars().next().map_or(0, char::len_utf8) };
+        let end = len
+            + if rest[len..].starts_with("\r\n") { 2 } else { rest[len..].chars().next().map_or(0, char::len_utf8) };
         lines.push(&rest[..if keep_ends { end } else { len }]);
         rest = &rest[end..];
     }

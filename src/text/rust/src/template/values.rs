@@ -15,7 +15,9 @@ pub fn to_template(json: &Json, marker: &Marker) -> Value {
         },
         Json::String(text) => Value::from(marker.mark(text)),
         Json::Array(items) => Value::from(items.iter().map(|item| to_template(item, marker)).collect::<Vec<_>>()),
-        Json::Object(entries) => Value::from_pairs(entries.iter().map(|(key, value)| (marker.mark(key), member(key, value, marker)))),
+        Json::Object(entries) => {
+            Value::from_pairs(entries.iter().map(|(key, value)| (marker.mark(key), member(key, value, marker))))
+        }
     }
 }
 

@@ -109,3 +109,24 @@ def test_perplexity_of_a_text_is_hugging_faces():
     assert report["seconds"] > 0
     assert report["nll"] == pytest.approx(LIGHTHOUSE_NLL, rel=1e-4)
     assert report["perplexity"] == pytest.approx(math.exp(report["nll"]), rel=1e-6)
+
+
+def test_bench_latency_stays_below_the_machines_ceilings():
+    result = run("bench", "latency", MODEL, "--input-len", "64", "--output-len", "8", "--num-iters", "1", "--json",
+                 timeout=110)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert (report["input_len"], report["output_len"], report["batch_size"]) == (64, 8, 1)
+    assert report["median_ttft_ms"] > 0 and report["median_tpot_ms"] > 0
+    assert 0 < report["decode_fraction_of_read_rate"] < 1.5  # weights may come from a cache
+    assert 0 < report["prefill_fraction_of_dot_peak"] < 1
+    assert report["peak_resident_bytes"] < 900 << 20  # weights 257 MiB, KV, 400 MB
+
+
+def test_bench_throughput_counts_every_token():
+    result = run("bench", "throughput", MODEL, "--input-len", "16", "--output-len", "4", "--num-prompts", "3", "--json",
+                 timeout=110)
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["output_tokens_per_s"] * report["seconds"] == pytest.approx(12, rel=1e-3)
+    assert report["total_tokens_per_s"] * report["seconds"] == pytest.approx(60, rel=1e-3)

@@ -24,6 +24,7 @@ constexpr JsonFields::IntRange kWidth{1, 1 << 22};
 constexpr JsonFields::IntRange kLayers{1, 4096};
 constexpr JsonFields::IntRange kHeads{1, 1 << 16};
 constexpr JsonFields::IntRange kHeadDim{2, 1 << 14};
+constexpr JsonFields::IntRange kCount{0, (std::int64_t{1} << 31) - 1};
 constexpr JsonFields::IntRange kContext{1, (std::int64_t{1} << 31) - 1};
 
 // What transformers takes where config.json leaves a field out and its value is not derived from others.
@@ -138,7 +139,6 @@ HfConfig load_hf_config(const std::filesystem::path& folder, const std::string& 
 GenerationConfig parse_generation_config(const std::string& text, const std::string& origin) {
   const json object = parse_config_object(text, origin);
   const JsonFields config(object, origin);
-  constexpr JsonFields::IntRange kCount{0, (std::int64_t{1} << 31) - 1};
   GenerationConfig result;
   result.do_sample = config.find_bool("do_sample");
   result.temperature = config.find_number("temperature");

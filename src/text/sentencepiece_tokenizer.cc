@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "text/sentencepiece_model.h"
 
 namespace lmdeploy {
@@ -45,6 +46,8 @@ SentencePieceTokenizer::SentencePieceTokenizer(std::string_view model, const Tok
   for (auto& tokens : by_first_byte_)
     std::ranges::sort(tokens, std::ranges::greater(),
                       [](const AddedToken* token) { return token->content.size(); });
+  if (!piece_id("<0x00>"))
+    log::warn("The tokenizer's vocabulary has no bytes: a character that it lacks becomes an unknown token.");
   nul_piece_ = piece_id(std::string_view("\0", 1));
   if (nul_piece_) nul_byte_ = piece_id("<0x00>");
   bos_id_ = end_token(config, "bos_token", processor_->bos_id());

@@ -82,8 +82,8 @@ def main() -> None:
     ours = json.loads(args.answer.read_text() if args.answer else subprocess.run(
         [args.probe, args.folder, args.dtype], input=json.dumps(request), check=True, stdout=subprocess.PIPE,
         text=True).stdout)
-    print(f"load {ours['load_seconds']:.2f} s, weights {ours['weight_bytes'] / 1e6:.1f} MB, resident after the load "
-          f"{ours['load_rss_bytes'] / 1e6:.1f} MB, at the end {ours['rss_bytes'] / 1e6:.1f} MB")
+    print(f"load {ours['load_seconds']:.2f} s, weights {ours['weight_bytes'] / 1e6:.1f} MB, resident at most "
+          f"{ours['load_peak_rss_bytes'] / 1e6:.1f} MB while loading, {ours['peak_rss_bytes'] / 1e6:.1f} MB in all")
 
     model = AutoModelForCausalLM.from_pretrained(reference, dtype=torch.float32).eval()
     num_equal, worst = 0, 0.0

@@ -4,11 +4,12 @@
 //
 // request:  {"prompts": [[id, ...], ...], "num_greedy": N,
 //            "texts": [{"ids": [...], "window": N, "max_windows": N}, ...]}
-// answer:   {"prompts": [{"logits": [...], "greedy_ids": [...]}, ...], "texts": [{"perplexity", "nll",
-// "tokens",
-//            "seconds"}, ...], "load_seconds", "weight_bytes", "load_rss_bytes", "rss_bytes"}
+// answer:   {"prompts": [{"logits": [...], "greedy_ids": [...]}, ...],
+//            "texts": [{"perplexity", "nll", "tokens", "seconds"}, ...],
+//            "load_seconds", "weight_bytes", "load_peak_rss_bytes", "peak_rss_bytes"}
 // `logits` are those after the prompt.
 #include <fmt/format.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <chrono>
@@ -18,7 +19,6 @@
 #include <numeric>
 
 #include "base/error.h"
-#include "base/system_memory.h"
 #include "model/registry.h"
 #include "quantize/evaluate.h"
 
@@ -31,6 +31,12 @@ DType parse_dtype(const std::string& name) {
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16})
     if (name == dtype_name(dtype)) return dtype;
   throw Error(fmt::format("dtype {} is not known", name), "Use float32, bfloat16 or float16.");
+}
+
+std::int64_t peak_resident_bytes() {
+  rusage usage{};
+  getrusage(RUSAGE_SELF, &usage);
+  return std::int64_t{usage.ru_maxrss} * 1024;
 }
 
 // One sequence that grows, in blocks 0, 1, 2, ...
@@ -109,14 +115,14 @@ Json answer(const std::string& folder, DType dtype, const Json& request) {
   Json result;
   result["load_seconds"] = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   result["weight_bytes"] = model->info().weight_bytes;
-  result["load_rss_bytes"] = resident_memory_bytes();
+  result["load_peak_rss_bytes"] = peak_resident_bytes();
   result["prompts"] = Json::array();
   for (const Json& ids : request.value("prompts", Json::array()))
     result["prompts"].push_back(run_prompt(ctx, *model, ids, request.at("num_greedy")));
   result["texts"] = Json::array();
   for (const Json& text : request.value("texts", Json::array()))
     result["texts"].push_back(run_text(ctx, *model, text));
-  result["rss_bytes"] = resident_memory_bytes();
+  result["peak_rss_bytes"] = peak_resident_bytes();
   return result;
 }
 

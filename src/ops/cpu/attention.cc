@@ -12,16 +12,37 @@ namespace {
 // Rows (queries x heads of a group) that share one pass over the keys: enough to make reading them cheap, few
 // enough that scores, weights and sums stay in the caches.
 constexpr std::int64_t kMaxTileRows = 48;
+// With up to so many rows per kv head, reading the keys is the work, and that is fastest in the order in
+// which they lie: all kv heads of a token block, then the next block.
+constexpr std::int64_t kFewRows = 12;
 
-// Queries of one sequence and one kv head.
+std::int64_t divide_up(std::int64_t a, std::int64_t b) {
+  return (a + b - 1) / b;
+}
+
+// Consecutive queries of one sequence and consecutive kv heads, with what they see in splits.
 struct Tile {
-  std::int64_t seq_idx;
-  std::int64_t kv_head;
-  std::int64_t first_row;  // of q
-  std::int64_t num_queries;
-  std::int64_t first_position;  // of the first query
-  std::int64_t first_split;     // the splits that any of the queries sees
-  std::int64_t end_split;
+  std::int64_t seq_idx = 0;
+  std::int64_t first_kv_head = 0;
+  std::int64_t num_kv_heads = 0;
+  std::int64_t first_row = 0;  // of q
+  std::int64_t num_queries = 0;
+  std::int64_t first_position = 0;  // of the first query
+  std::int64_t first_token = 0;     // that any query sees, rounded down to a token block
+  std::int64_t first_split = 0;
+  std::int64_t end_split = 0;
+
+  std::int64_t end_token() const { return first_position + num_queries; }
+  std::int64_t num_splits() const { return end_split - first_split; }
+};
+
+// Scratch memory of one thread.
+struct Scratch {
+  char* queries;  // [kv heads, rows, head_dim] of the left operand's type
+  float* scores;
+  float* weights;
+  float* v_padded;
+  char* states[2];
 };
 
 class Attention {
@@ -34,126 +55,183 @@ class Attention {
         batch_(batch),
         y_(y),
         d_(q.dim(2)),
-        group_(q.dim(1) / cache.layout.num_kv_heads),
-        acc_stride_((d_ + kColumnUnit - 1) / kColumnUnit * kColumnUnit),
+        num_kv_heads_(cache.layout.num_kv_heads),
+        group_(q.dim(1) / num_kv_heads_),
+        acc_stride_(divide_up(d_, kColumnUnit) * kColumnUnit),
         q_type_(cache.layout.dtype == DType::bf16 && kernels_.bf16_dot ? DType::bf16 : DType::f32) {}
 
   void run() {
     make_tiles();
-    const std::int64_t max_rows = std::max(group_, kMaxTileRows / group_ * group_);
+    std::int64_t num_parts = 0, max_rows = 0;
+    for (const Tile& tile : tiles_) {
+      num_parts += tile.num_splits();
+      max_rows = std::max(max_rows, num_rows(tile));
+    }
+    scratch_rows_ = max_rows;
     scratch_ = ctx_.workspace->take(DType::u8, {ctx_.pool->num_threads(), scratch_bytes(max_rows)});
     const auto num_tiles = static_cast<std::int64_t>(tiles_.size());
-    if (num_tiles < 4 * ctx_.pool->num_threads() && num_parts_ > num_tiles)
-      run_split();
+    if (num_tiles < 4 * ctx_.pool->num_threads() && num_parts > num_tiles)
+      run_split(num_parts);
     else
       run_whole();
   }
 
  private:
+  std::int64_t num_queries(std::size_t seq_idx) const {
+    return batch_.query_starts[seq_idx + 1] - batch_.query_starts[seq_idx];
+  }
+
+  // How many kv heads a task with few rows takes: all, unless there would be too few tasks.
+  std::int64_t heads_per_tile() const {
+    std::int64_t num_parts = 1;
+    for (const std::int32_t len : batch_.context_lens) num_parts += len / kSplitLen;
+    const std::int64_t num_ranges = divide_up(2 * ctx_.pool->num_threads(), num_parts);
+    return divide_up(num_kv_heads_, std::min(num_ranges, num_kv_heads_));
+  }
+
   void make_tiles() {
     const std::int64_t max_queries = std::max<std::int64_t>(1, kMaxTileRows / group_);
+    const std::int64_t few_rows_heads = heads_per_tile();
     for (std::size_t s = 0; s < batch_.context_lens.size(); s++) {
-      const std::int64_t begin = batch_.query_starts[s], end = batch_.query_starts[s + 1];
-      const std::int64_t position = batch_.context_lens[s] - (end - begin);
+      const std::int64_t count = num_queries(s);
+      const std::int64_t heads = count * group_ <= kFewRows ? few_rows_heads : 1;
       // Last queries first: they see the most, and the longest tasks should not come last.
-      for (std::int64_t i = (end - begin - 1) / max_queries * max_queries; i >= 0; i -= max_queries)
-        for (std::int64_t head = 0; head < cache_.layout.num_kv_heads; head++)
-          add_tile({static_cast<std::int64_t>(s), head, begin + i, std::min(max_queries, end - begin - i),
-                    position + i, 0, 0});
+      for (std::int64_t i = (count - 1) / max_queries * max_queries; count > 0 && i >= 0; i -= max_queries)
+        for (std::int64_t head = 0; head < num_kv_heads_; head += heads) {
+          Tile tile;
+          tile.seq_idx = static_cast<std::int64_t>(s);
+          tile.first_kv_head = head;
+          tile.num_kv_heads = std::min(heads, num_kv_heads_ - head);
+          tile.first_row = batch_.query_starts[s] + i;
+          tile.num_queries = std::min(max_queries, count - i);
+          tile.first_position = batch_.context_lens[s] - count + i;
+          add_tile(tile);
+        }
     }
   }
 
   void add_tile(Tile tile) {
     const std::int64_t window = batch_.sliding_window;
-    const std::int64_t first_token =
-        window > 0 ? std::max<std::int64_t>(0, tile.first_position + 1 - window) : 0;
-    tile.first_split = first_token / kSplitLen;
-    tile.end_split = (tile.first_position + tile.num_queries - 1) / kSplitLen + 1;
-    num_parts_ += tile.end_split - tile.first_split;
+    if (window > 0 && tile.first_position + 1 > window)
+      tile.first_token = (tile.first_position + 1 - window) / kTokenBlock * kTokenBlock;
+    tile.first_split = tile.first_token / kSplitLen;
+    tile.end_split = divide_up(tile.end_token(), kSplitLen);
     tiles_.push_back(tile);
   }
 
-  std::int64_t num_rows(const Tile& tile) const { return tile.num_queries * group_; }
+  std::int64_t rows_per_head(const Tile& tile) const { return tile.num_queries * group_; }
+  std::int64_t num_rows(const Tile& tile) const { return tile.num_kv_heads * rows_per_head(tile); }
 
   static constexpr std::int64_t kTypeBytes = 4;  // no operand is wider
   std::int64_t state_bytes(std::int64_t rows) const {
-    return (rows * (acc_stride_ + 2) * kTypeBytes + 63) / 64 * 64;
+    return divide_up(rows * (acc_stride_ + 2) * kTypeBytes, 64) * 64;
   }
   std::int64_t scratch_bytes(std::int64_t rows) const {
-    return 2 * state_bytes(rows) + (rows * d_ * kTypeBytes + 63) / 64 * 64 +
-           2 * rows * kTokenBlock * kTypeBytes + kTokenBlock * kBlockColumns * kTypeBytes;
+    return 2 * state_bytes(rows) + rows * divide_up(d_, 16) * 64 + 2 * rows * kTokenBlock * kTypeBytes +
+           kTokenBlock * kBlockColumns * kTypeBytes;
+  }
+  Scratch scratch(int thread_idx) const {
+    char* at = element(scratch_, thread_idx);
+    const auto take = [&](std::int64_t bytes) {
+      char* taken = at;
+      at += bytes;
+      return taken;
+    };
+    Scratch s{};
+    for (char*& state : s.states) state = take(state_bytes(scratch_rows_));
+    s.scores = reinterpret_cast<float*>(take(scratch_rows_ * kTokenBlock * kTypeBytes));
+    s.weights = reinterpret_cast<float*>(take(scratch_rows_ * kTokenBlock * kTypeBytes));
+    s.v_padded = reinterpret_cast<float*>(take(kTokenBlock * kBlockColumns * kTypeBytes));
+    s.queries = at;
+    return s;
   }
 
-  SoftmaxState empty_state(char* memory, std::int64_t rows) const {
+  SoftmaxState state_at(char* memory, std::int64_t rows) const {
     SoftmaxState state;
     state.acc = reinterpret_cast<float*>(memory);
     state.max = state.acc + rows * acc_stride_;
     state.sum = state.max + rows;
+    return state;
+  }
+  SoftmaxState empty_state(char* memory, std::int64_t rows) const {
+    const SoftmaxState state = state_at(memory, rows);
     std::fill(state.acc, state.max, 0.0F);
     std::fill(state.max, state.sum, -std::numeric_limits<float>::infinity());
     std::fill(state.sum, state.sum + rows, 0.0F);
     return state;
   }
 
-  // Gathers the tile's queries, in the type of the kernel. memory: what scratch_bytes counts beyond the
-  // states.
-  AttentionTile prepare(const Tile& tile, char* memory) const {
+  // Gathers the tile's queries, head by head, in the type of the kernel.
+  void gather_queries(const Tile& tile, char* to) const {
+    const auto cast = kernels_.cast[dtype_idx(DType::f32)][dtype_idx(q_type_)];
+    const std::int64_t bytes = group_ * d_ * static_cast<std::int64_t>(dtype_bytes(q_type_));
+    for (std::int64_t head = tile.first_kv_head; head < tile.first_kv_head + tile.num_kv_heads; head++)
+      for (std::int64_t i = 0; i < tile.num_queries; i++, to += bytes)
+        cast(q_.row<float>(tile.first_row + i) + head * group_ * d_, to, group_ * d_);
+  }
+
+  AttentionTile kernel_tile(const Tile& tile, const Scratch& scratch) const {
     const KvLayout& layout = cache_.layout;
-    const auto bytes = static_cast<std::int64_t>(dtype_bytes(layout.dtype));
     AttentionTile t;
-    t.num_rows = num_rows(tile);
+    t.num_rows = rows_per_head(tile);
     t.group = group_;
     t.first_position = tile.first_position;
     t.window = batch_.sliding_window;
     t.scale = batch_.scale;
     t.head_dim = d_;
     t.acc_stride = acc_stride_;
-    t.cache = static_cast<const char*>(cache_.data) + tile.kv_head * 2 * d_ * kTokenBlock * bytes;
     t.block_bytes = layout.block_bytes();
     t.block_len = layout.block_len;
-    t.token_block_bytes = layout.num_kv_heads * 2 * d_ * kTokenBlock * bytes;
+    t.token_block_bytes = num_kv_heads_ * head_bytes();
     t.block_table = batch_.block_tables.data() + tile.seq_idx * batch_.max_blocks;
-    t.q = memory;
-    t.scores = reinterpret_cast<float*>(memory + (t.num_rows * d_ * kTypeBytes + 63) / 64 * 64);
-    t.weights = t.scores + t.num_rows * kTokenBlock;
-    t.v_padded = static_cast<float*>(t.weights) + t.num_rows * kTokenBlock;
-    const auto cast = kernels_.cast[dtype_idx(DType::f32)][dtype_idx(q_type_)];
-    const std::int64_t query_bytes = group_ * d_ * static_cast<std::int64_t>(dtype_bytes(q_type_));
-    for (std::int64_t i = 0; i < tile.num_queries; i++)
-      cast(q_.row<float>(tile.first_row + i) + tile.kv_head * group_ * d_, memory + i * query_bytes,
-           group_ * d_);
+    t.scores = scratch.scores;
+    t.weights = scratch.weights;
+    t.v_padded = scratch.v_padded;
     return t;
   }
 
-  void add_split(const Tile& tile, const AttentionTile& t, std::int64_t split,
+  std::int64_t head_bytes() const {  // of one kv head in a token block
+    return 2 * d_ * kTokenBlock * static_cast<std::int64_t>(dtype_bytes(cache_.layout.dtype));
+  }
+
+  // The tile's queries, gathered in `scratch`, against the tokens of one split.
+  void add_split(const Tile& tile, std::int64_t split, const Scratch& scratch,
                  const SoftmaxState& state) const {
-    const std::int64_t last = tile.first_position + tile.num_queries - 1;
-    const std::int64_t first_token =
-        t.window > 0 ? std::max<std::int64_t>(0, tile.first_position + 1 - t.window) : 0;
-    const std::int64_t begin = std::max(split * kSplitLen, first_token / kTokenBlock * kTokenBlock);
-    const std::int64_t end = std::min((split + 1) * kSplitLen, last + 1);
-    kernels_.attention[dtype_idx(cache_.layout.dtype)](t, begin, end, state);
+    const auto attend = kernels_.attention[dtype_idx(cache_.layout.dtype)];
+    const std::int64_t rows = rows_per_head(tile);
+    const std::int64_t query_bytes = rows * d_ * static_cast<std::int64_t>(dtype_bytes(q_type_));
+    AttentionTile t = kernel_tile(tile, scratch);
+    const std::int64_t end = std::min((split + 1) * kSplitLen, tile.end_token());
+    for (std::int64_t token = std::max(split * kSplitLen, tile.first_token); token < end;
+         token += kTokenBlock)
+      for (std::int64_t i = 0; i < tile.num_kv_heads; i++) {
+        t.q = scratch.queries + i * query_bytes;
+        t.cache = static_cast<const char*>(cache_.data) + (tile.first_kv_head + i) * head_bytes();
+        attend(t, token, {state.max + i * rows, state.sum + i * rows, state.acc + i * rows * acc_stride_});
+      }
   }
 
   void finish(const Tile& tile, const SoftmaxState& state) const {
     const auto write = kernels_.finish_attention[dtype_idx(y_.dtype)];
-    for (std::int64_t row = 0; row < num_rows(tile); row++)
-      write(state.acc + row * acc_stride_, state.sum[row], d_,
-            element(y_, tile.first_row + row / group_, (tile.kv_head * group_ + row % group_) * d_));
+    std::int64_t row = 0;
+    for (std::int64_t head = tile.first_kv_head; head < tile.first_kv_head + tile.num_kv_heads; head++)
+      for (std::int64_t i = 0; i < tile.num_queries; i++)
+        for (std::int64_t j = 0; j < group_; j++, row++)
+          write(state.acc + row * acc_stride_, state.sum[row], d_,
+                element(y_, tile.first_row + i, (head * group_ + j) * d_));
   }
 
   // A task is a tile with all that it sees.
   void run_whole() {
     const auto task = [&](std::int64_t i, int thread_idx) {
       const Tile& tile = tiles_[static_cast<std::size_t>(i)];
-      char* memory = element(scratch_, thread_idx);
-      const std::int64_t rows = num_rows(tile);
-      const AttentionTile t = prepare(tile, memory + 2 * state_bytes(rows));
-      const SoftmaxState total = empty_state(memory, rows);
+      const Scratch s = scratch(thread_idx);
+      gather_queries(tile, s.queries);
+      const SoftmaxState total = empty_state(s.states[0], num_rows(tile));
       for (std::int64_t split = tile.first_split; split < tile.end_split; split++) {
-        const SoftmaxState part = empty_state(memory + state_bytes(rows), rows);
-        add_split(tile, t, split, part);
-        kernels_.merge_attention(total, part, rows, acc_stride_);
+        const SoftmaxState part = empty_state(s.states[1], num_rows(tile));
+        add_split(tile, split, s, part);
+        kernels_.merge_attention(total, part, num_rows(tile), acc_stride_);
       }
       finish(tile, total);
     };
@@ -162,37 +240,31 @@ class Attention {
 
   // A task is one split of a tile: few queries with a long context keep all threads busy. The parts are
   // merged afterwards, in the order and with the arithmetic of run_whole.
-  void run_split() {
+  void run_split(std::int64_t num_parts) {
     struct Part {
       const Tile* tile;
       std::int64_t split;
-      char* state_memory;
+      char* state;
     };
     std::vector<Part> parts;
-    parts.reserve(static_cast<std::size_t>(num_parts_));
+    parts.reserve(static_cast<std::size_t>(num_parts));
     for (const Tile& tile : tiles_) {
-      const std::int64_t num_splits = tile.end_split - tile.first_split;
-      const View memory = ctx_.workspace->take(DType::u8, {num_splits, state_bytes(num_rows(tile))});
-      for (std::int64_t i = 0; i < num_splits; i++)
-        parts.push_back({&tile, tile.first_split + i, element(memory, i)});
+      const View states = ctx_.workspace->take(DType::u8, {tile.num_splits(), state_bytes(num_rows(tile))});
+      for (std::int64_t i = 0; i < tile.num_splits(); i++)
+        parts.push_back({&tile, tile.first_split + i, element(states, i)});
     }
     const auto task = [&](std::int64_t i, int thread_idx) {
       const Part& part = parts[static_cast<std::size_t>(i)];
-      const AttentionTile t = prepare(*part.tile, element(scratch_, thread_idx));
-      add_split(*part.tile, t, part.split, empty_state(part.state_memory, num_rows(*part.tile)));
+      const Scratch s = scratch(thread_idx);
+      gather_queries(*part.tile, s.queries);
+      add_split(*part.tile, part.split, s, empty_state(part.state, num_rows(*part.tile)));
     };
-    ctx_.pool->parallel_for(num_parts_, std::cref(task));
+    ctx_.pool->parallel_for(num_parts, std::cref(task));
     auto part = parts.begin();
     for (const Tile& tile : tiles_) {
-      const std::int64_t rows = num_rows(tile);
-      const SoftmaxState total = empty_state(static_cast<char*>(scratch_.data), rows);
-      for (; part != parts.end() && part->tile == &tile; ++part) {
-        SoftmaxState state;
-        state.acc = reinterpret_cast<float*>(part->state_memory);
-        state.max = state.acc + rows * acc_stride_;
-        state.sum = state.max + rows;
-        kernels_.merge_attention(total, state, rows, acc_stride_);
-      }
+      const SoftmaxState total = empty_state(scratch(0).states[0], num_rows(tile));
+      for (; part != parts.end() && part->tile == &tile; ++part)
+        kernels_.merge_attention(total, state_at(part->state, num_rows(tile)), num_rows(tile), acc_stride_);
       finish(tile, total);
     }
   }
@@ -204,12 +276,13 @@ class Attention {
   const AttentionBatch& batch_;
   const View& y_;
   std::int64_t d_;
+  std::int64_t num_kv_heads_;
   std::int64_t group_;       // query heads per kv head
   std::int64_t acc_stride_;  // floats
   DType q_type_;
   std::vector<Tile> tiles_;
-  std::int64_t num_parts_ = 0;  // (tile, split) pairs
-  View scratch_;                // [num_threads, bytes] u8
+  std::int64_t scratch_rows_ = 0;  // of the largest tile
+  View scratch_;                   // [num_threads, bytes] u8
 };
 
 }  // namespace

@@ -140,7 +140,7 @@ void add_values(const AttentionTile& t, const T* values, std::int64_t num_tokens
 }
 
 template <class T>
-void add_token_block(const AttentionTile& t, std::int64_t first_token, const SoftmaxState& state) {
+void attend(const AttentionTile& t, std::int64_t first_token, const SoftmaxState& state) {
   const T* keys =
       reinterpret_cast<const T*>(t.cache + t.block_table[first_token / t.block_len] * t.block_bytes +
                                  first_token % t.block_len / kTokenBlock * t.token_block_bytes);
@@ -149,13 +149,8 @@ void add_token_block(const AttentionTile& t, std::int64_t first_token, const Sof
     weigh_rows<LeftOf<T>>(t, row, t.num_rows - row < kLanes ? t.num_rows - row : kLanes, first_token, state);
   // Slots past the last visible token may hold anything, NaN included: the loop ends before them. (The other
   // half of the last pair was zeroed when its token was stored.)
-  const std::int64_t visible = t.first_position + (t.num_rows - 1) / t.group + 1 - first_token;
-  add_values(t, keys + t.head_dim * kTokenBlock, visible < kTokenBlock ? visible : kTokenBlock, state.acc);
-}
-
-template <class T>
-void attend(const AttentionTile& t, std::int64_t begin, std::int64_t end, const SoftmaxState& state) {
-  for (std::int64_t token = begin; token < end; token += kTokenBlock) add_token_block<T>(t, token, state);
+  const std::int64_t num_left = t.first_position + (t.num_rows - 1) / t.group + 1 - first_token;
+  add_values(t, keys + t.head_dim * kTokenBlock, num_left < kTokenBlock ? num_left : kTokenBlock, state.acc);
 }
 
 inline void merge_attention(const SoftmaxState& total, const SoftmaxState& part, std::int64_t num_rows,

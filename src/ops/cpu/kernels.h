@@ -52,7 +52,7 @@ struct SoftmaxState {
   float* acc = nullptr;  // [num_rows, acc_stride] sum of exp(score - max) * v
 };
 
-// One tile of queries (all of one kv head) against tokens [begin, end) of one sequence.
+// One tile of queries, all of one sequence and one kv head.
 struct AttentionTile {
   const void* q = nullptr;  // [num_rows, head_dim], f32 or bf16: see Kernels::bf16_dot
   std::int64_t num_rows = 0;
@@ -82,8 +82,8 @@ struct Kernels {
   bool bf16_dot = false;  // bf16 weights and KV take a bf16 left operand; otherwise it is f32
 
   void (*matmul[kNumFloatTypes])(const Matmul&);
-  // Adds the tokens [begin, end) to `state`, which the caller has set to "no token yet".
-  void (*attention[kNumFloatTypes])(const AttentionTile&, std::int64_t begin, std::int64_t end,
+  // Adds the 64 tokens from first_token, a multiple of 64, to `state`.
+  void (*attention[kNumFloatTypes])(const AttentionTile&, std::int64_t first_token,
                                     const SoftmaxState& state);
   void (*merge_attention)(const SoftmaxState& total, const SoftmaxState& part, std::int64_t num_rows,
                           std::int64_t acc_stride);

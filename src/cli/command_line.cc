@@ -17,6 +17,12 @@ std::string path_of(const Command& command) {
   return *command.group == '\0' ? command.name : fmt::format("{} {}", command.group, command.name);
 }
 
+constexpr const char* kEnvironment =
+    "Environment:\n"
+    "HF_ENDPOINT, HF_TOKEN, HF_HOME, HF_HUB_CACHE, HF_HUB_OFFLINE   hub downloads, as in Python's "
+    "huggingface_hub\n"
+    "LMDEPLOY_CACHE                                                 converted GGUF files (~/.cache/lmdeploy)";
+
 std::string version_line() {
   return fmt::format("lmdeploy {}\n", kVersion);
 }
@@ -39,6 +45,7 @@ CommandLine::CommandLine()
   root_->set_help_flag("-h,--help", "Show this help; it works after every command too");
   root_->add_flag("-v,--version")->description("Show the version");
   root_->require_subcommand(0, 1);
+  root_->footer(kEnvironment);
   std::vector<CLI::App*> groups;
   for (const CommandGroup& group : kCommandGroups) {
     groups.push_back(root_->add_subcommand(group.name, group.summary));

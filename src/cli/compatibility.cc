@@ -36,6 +36,7 @@ constexpr DeclaredOption kEngineAccepted[] = {
 
 constexpr DeclaredOption kServerAccepted[] = {
     {"--disable-fastapi-docs", kFlag, "the documentation page is not built yet"},
+    {"--max-log-len", kValue, "prompts are never logged"},
     {"--disable-metrics", kFlag, "metrics are not built yet"},
     {"--allowed-media-domains", kList, "nothing is fetched for a request"},
     {"--cap", kValue, "of 0.5.3's template classes; the model's own template is used"},

@@ -1,4 +1,5 @@
 // The composition root: the command line becomes one action, and every Error ends here.
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <sstream>
@@ -31,6 +32,8 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  // A peer that hangs up is the error of one connection, not the end of the process.
+  std::signal(SIGPIPE, SIG_IGN);
   try {
     return run({argv + 1, argv + argc});
   } catch (const cli::UsageError& error) {

@@ -1,6 +1,15 @@
 #include "cli/repl.h"
 
 namespace lmdeploy::cli {
+namespace {
+
+// What a terminal sends may be no UTF-8: each wrong byte becomes U+FFFD, as JSON demands.
+std::string valid_utf8(const std::string& text) {
+  using Json = nlohmann::json;
+  return Json::parse(Json(text).dump(-1, ' ', false, Json::error_handler_t::replace)).get<std::string>();
+}
+
+}  // namespace
 
 Repl::Repl(ReplBackend& backend, ReplTerminal& terminal, std::string system_message)
     : backend_(backend), terminal_(terminal), system_message_(std::move(system_message)) {
@@ -54,7 +63,7 @@ Repl::Input Repl::read_message(std::string& message) {
 }
 
 void Repl::respond(const std::string& message) {
-  messages_.push_back({{"role", "user"}, {"content", message}});
+  messages_.push_back({{"role", "user"}, {"content", valid_utf8(message)}});
   const ReplAnswer answer = backend_.answer(
       messages_, [&](std::string_view text) { terminal_.write(text); },
       [&] { return terminal_.take_interrupt(); });

@@ -41,10 +41,6 @@ void add_server_options(CLI::App& app, ServerFlags& flags) {
       ->group(kGroup);
   app.add_flag("--allow-credentials", server.allow_credentials, "CORS: let browsers send credentials")
       ->group(kGroup);
-  app.add_option("--max-log-len", flags.max_log_len,
-                 "Characters of a prompt in the log; prompts are never logged here")
-      ->option_text("N")
-      ->group(kGroup);
   add_restricted_options(app, kRestrictedByServer);
   add_accepted_options(app, kAcceptedByServer);
 }

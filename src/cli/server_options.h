@@ -9,8 +9,7 @@ namespace lmdeploy::cli {
 // The options of the HTTP server, read into the server's own struct.
 struct ServerFlags {
   ServerOptions server;
-  std::string model_name;         // empty: MODEL as the user wrote it
-  std::int32_t max_log_len = -1;  // prompt characters in the log; -1: not given
+  std::string model_name;  // empty: MODEL as the user wrote it
 };
 void add_server_options(CLI::App& app, ServerFlags& flags);
 

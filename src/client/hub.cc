@@ -21,13 +21,20 @@ namespace fs = std::filesystem;
 // Adds up what several threads report and passes it on.
 class Progress {
  public:
-  Progress(const HubOptions& options, const std::vector<HubFile>& files) : options_(options) {
+  // What lies in the cache already counts as done, and is not reported.
+  Progress(const HubOptions& options, const HubCache& cache, const std::vector<HubFile>& files)
+      : options_(options) {
     state_.num_files = static_cast<int>(files.size());
-    for (const HubFile& file : files) state_.total_bytes += std::max<std::int64_t>(file.size, 0);
+    for (const HubFile& file : files) {
+      state_.total_bytes += std::max<std::int64_t>(file.size, 0);
+      if (!fs::exists(cache.blob(file.etag))) continue;
+      state_.done_bytes += std::max<std::int64_t>(file.size, 0);
+      ++state_.num_files_done;
+    }
   }
 
   void add_bytes(std::int64_t num_bytes) { change(num_bytes, 0); }
-  void add_file(std::int64_t num_bytes) { change(num_bytes, 1); }
+  void add_file() { change(0, 1); }
 
  private:
   void change(std::int64_t num_bytes, int num_files) {
@@ -55,7 +62,7 @@ class Snapshot {
     HubConnection hub(options_);
     for (HubFile& file : files_) complete_metadata(hub, repo_id_, commit_, file);
     check_space();
-    Progress progress(options_, files_);
+    Progress progress(options_, cache_, files_);
     fetch_all(progress);
     cache_.write_ref(options_.revision, commit_);
     return cache_.snapshot(commit_);
@@ -106,14 +113,12 @@ class Snapshot {
 
   void fetch_one(HubConnection& hub, const HubFile& file, Progress& progress) {
     const FileLock lock(cache_.lock(file.etag));
-    if (fs::exists(cache_.blob(file.etag))) {
-      progress.add_file(std::max<std::int64_t>(file.size, 0));
-    } else {
+    if (!fs::exists(cache_.blob(file.etag))) {
       download_file(hub, {repo_id_, file_url(options_, repo_id_, commit_, file.path), file,
                           cache_.incomplete(file.etag), cache_.blob(file.etag),
                           [&](std::int64_t num_bytes) { progress.add_bytes(num_bytes); }});
       if (hub.stopped()) return;
-      progress.add_file(0);
+      progress.add_file();
     }
     cache_.link(commit_, file.path, file.etag);
   }

@@ -117,6 +117,14 @@ TEST(Repl, InterruptStopsTheAnswerAndNotTheProgram) {
   EXPECT_EQ(backend.asked[1].size(), 3U) << "what was said before the stop stays in the conversation";
 }
 
+TEST(Repl, BytesThatAreNoTextBecomeReplacementCharacters) {
+  ScriptedTerminal terminal({"caf\xe9 \xc3\xa9", ""});
+  CountingBackend backend;
+  Repl(backend, terminal, "").run();
+  ASSERT_EQ(backend.asked.size(), 1U);
+  EXPECT_THAT(backend.asked[0], ElementsAre(message("user", "caf\xef\xbf\xbd \xc3\xa9")));
+}
+
 TEST(Repl, ARefusedQuestionIsTakenBack) {
   ScriptedTerminal terminal({"one", "", "two", ""});
   CountingBackend backend;

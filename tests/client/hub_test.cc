@@ -69,7 +69,9 @@ TEST_F(HubTest, ASecondRunOnlyAsksForTheListing) {
   download();
   hub_.hub.forget();
   hub_.cdn.forget();
-  download();
+  HubOptions options = hub_.options(cache_);
+  options.on_progress = [](const HubProgress&) { ADD_FAILURE() << "nothing is left to be reported"; };
+  download_model("org/model", options);
   EXPECT_EQ(hub_.hub.seen().size(), 1U);
   EXPECT_TRUE(hub_.cdn.seen().empty());
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "convert/byte_alphabet.h"
 #include "convert/pre_tokenizers.h"
 #include "convert/unicode.h"
 
@@ -85,10 +86,22 @@ void read_sentencepiece(const GgufMetadata& metadata, Vocabulary& vocabulary) {
   vocabulary.add_space_prefix = metadata.find_bool(kPrefix + "add_space_prefix").value_or(true);
 }
 
+// Some vocabularies were trained without characters for rare bytes; llama.cpp and Hugging Face's tokenizers
+// both drop such bytes of a text without a word.
+void warn_of_missing_bytes(const GgufMetadata& metadata, const std::vector<std::string>& tokens) {
+  const std::unordered_set<std::string_view> known(tokens.begin(), tokens.end());
+  int num_missing = 0;
+  for (const std::string& character : byte_alphabet()) num_missing += known.count(character) == 0 ? 1 : 0;
+  if (num_missing > 0)
+    log::warn("{}: the vocabulary has no token for {} of the 256 bytes; text with them loses them",
+              metadata.origin(), num_missing);
+}
+
 void read_byte_level(const GgufMetadata& metadata, Vocabulary& vocabulary) {
   vocabulary.pre = metadata.find_string(kPrefix + "pre").value_or("default");
   vocabulary.merges = metadata.get_strings(kPrefix + "merges");
   vocabulary.add_bos = get_pre_tokenizer(vocabulary.pre, metadata.origin()).add_bos;
+  warn_of_missing_bytes(metadata, vocabulary.tokens);
 }
 
 }  // namespace

@@ -14,6 +14,12 @@ namespace {
 constexpr std::int64_t kChunk = 512;     // inputs that are converted at once
 constexpr std::int64_t kTileSteps = 16;  // steps of a block that are written together: 4 KiB of bf16
 
+// The system backs whole, aligned pages of this size with huge ones, and aligns only mappings of a multiple
+// of it. Without them a matrix that fits neither cache nor TLB is read at half the rate, which is worth up to
+// one page of memory per matrix; a matrix below a few hundred KiB is not worth it.
+constexpr std::int64_t kHugePageBytes = std::int64_t{2} << 20;
+constexpr std::int64_t kHugePageWorthBytes = std::int64_t{256} << 10;
+
 // Rows [first, first + num_rows) of one block, `num_steps` steps of it: `to` is the first step's line of row
 // `first`, `from` the row's first input. A step of a row is one T.
 template <class T>
@@ -74,11 +80,15 @@ PackedMatrix make_packed_matrix(Ctx& ctx, DType dtype, std::int64_t n, std::int6
   matrix.n = n;
   matrix.k = k;
   const std::int64_t pair = pair_of(dtype), num_blocks = (n + kBlockColumns - 1) / kBlockColumns;
-  matrix.data = Tensor(*ctx.allocator, dtype, {num_blocks, (k + pair - 1) / pair, kBlockColumns, pair});
-  if (n % kBlockColumns != 0) {  // only here are there rows that pack_rows will not write
-    const View last = matrix.data.view().rows(num_blocks - 1, 1);
-    std::memset(last.data, 0, static_cast<std::size_t>(last.bytes()));
-  }
+  const std::int64_t block_bytes =
+      (k + pair - 1) / pair * pair * kBlockColumns * static_cast<std::int64_t>(dtype_bytes(dtype));
+  matrix.packed_bytes = num_blocks * block_bytes;
+  const bool whole_pages = matrix.packed_bytes >= kHugePageWorthBytes;
+  const std::int64_t unit = whole_pages ? kHugePageBytes : 1;
+  matrix.data = Tensor(*ctx.allocator, DType::u8, {(matrix.packed_bytes + unit - 1) / unit * unit});
+  if (n % kBlockColumns != 0)  // only here are there rows that pack_rows will not write
+    std::memset(matrix.data.view().as<std::uint8_t>() + (num_blocks - 1) * block_bytes, 0,
+                static_cast<std::size_t>(block_bytes));
   return matrix;
 }
 

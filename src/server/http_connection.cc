@@ -25,6 +25,9 @@ constexpr std::chrono::milliseconds kLingerTimeout{2'000};
 constexpr std::size_t kMaxLingerBytes = 16 << 20;
 const std::string kLateHeader = "the request's header did not come in time";
 const std::string kLateBody = "the request's body did not come in time";
+// What a client may send ahead while its answer runs; one that sends more is cut off, since reading on is the
+// only way to notice that it leaves.
+constexpr std::size_t kMaxPipelinedBytes = 256 << 10;
 constexpr int kClientGone = 499;  // only in the log
 
 std::string peer_name(const asio::ip::tcp::socket& socket) {
@@ -61,7 +64,8 @@ void Connection::start(std::function<void()> on_closed) {
 
 void Connection::drain() {
   asio::post(strand_, [self = shared_from_this()] {
-    if (self->idle_) self->socket_.cancel();
+    error_code ignored;
+    if (self->idle_) self->socket_.cancel(ignored);
   });
 }
 
@@ -217,12 +221,11 @@ Connection::awaitable<void> Connection::write_answer(const std::shared_ptr<Socke
 }
 
 Connection::awaitable<void> Connection::watch_client(std::shared_ptr<SocketExchange> exchange) {
-  const std::size_t max_pipelined_bytes = shared_.options.max_header_bytes + shared_.options.max_body_bytes;
   while (!exchange->is_over()) {
     auto [ec, num_bytes] = co_await socket_.async_read_some(asio::buffer(read_buffer_), kAwait);
     input_.append(read_buffer_.data(), num_bytes);
     if (ec == asio::error::operation_aborted) break;  // ours: the answer is over or a write took too long
-    if (!ec && input_.size() <= max_pipelined_bytes) continue;
+    if (!ec && input_.size() <= kMaxPipelinedBytes) continue;
     if (!exchange->is_over()) {
       exchange->abandon();
       error_code ignored;

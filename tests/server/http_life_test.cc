@@ -55,6 +55,16 @@ TEST(KeepAlive, the_next_request_may_come_while_an_answer_streams) {
   EXPECT_EQ(client.read_reply().status, 200);
 }
 
+TEST(KeepAlive, a_flood_of_bytes_during_an_answer_ends_it) {
+  TestServer server(slow_setup());
+  RawClient client = server.connect();
+  client.send(long_request(false));
+  ASSERT_TRUE(server.is_busy_within(1s));
+  client.send(std::string(1 << 20, 'x'));
+  EXPECT_TRUE(server.is_idle_within(1s));
+  EXPECT_LT(server.engine().stats().num_generated_tokens, 400U);
+}
+
 TEST(KeepAlive, an_idle_connection_is_closed) {
   TestSetup setup;
   setup.server.idle_timeout = 50ms;

@@ -1,6 +1,6 @@
 #include <algorithm>
-#include <array>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -26,102 +26,131 @@ double uniform(std::uint64_t seed, std::uint64_t draw) {
   return static_cast<double>(bits >> 11) * 0x1p-53;
 }
 
-// The set of tokens that may be drawn: logits above `logit`, and of those equal to it the ids up to `id`.
-struct Bound {
-  float logit = -kInfinity;
-  std::int32_t id = std::numeric_limits<std::int32_t>::max();
-
-  bool admits(float value, std::int32_t token) const {
-    return value > logit || (value == logit && token <= id);
-  }
-};
-
 struct Row {
-  const float* logits;         // [v], penalties applied
-  const float* probabilities;  // [v], exp of (logit - max) / temperature, not normalised
+  const float* logits;   // [v], penalties applied
+  const float* weights;  // [v], exp of (logit - max) / temperature: probabilities times total_weight
   std::int64_t v;
-  float max;
+  double total_weight;
 };
 
-// Walks down the tokens by logit (ties by id), adding up weight(token), and returns the token at which the
-// sum reaches `target`. Only the tokens of one bucket of a histogram over the logits are sorted.
-template <class Weight>
-Bound bound_at(const Row& row, const Bound& within, double target, const Weight& weight) {
-  constexpr std::int64_t kNumBuckets = 1024;
-  float low = row.max;
-  for (std::int64_t i = 0; i < row.v; i++)
-    if (row.logits[i] > -kInfinity) low = std::min(low, row.logits[i]);
-  const double max = row.max, range = max - static_cast<double>(low);
-  const double scale = range > 0 ? (kNumBuckets - 1) / range : 0;
-  const auto bucket_of = [&](std::int64_t i) {
-    return static_cast<std::size_t>((max - static_cast<double>(row.logits[i])) * scale);
-  };
-  const auto counts = [&](std::int64_t i) {
-    return row.logits[i] > -kInfinity && within.admits(row.logits[i], static_cast<std::int32_t>(i));
-  };
-  std::array<double, kNumBuckets> sums{};
-  for (std::int64_t i = 0; i < row.v; i++)
-    if (counts(i)) sums[bucket_of(i)] += weight(i);
-  std::size_t bucket = 0;
-  double sum = 0;
-  while (bucket + 1 < kNumBuckets && sum + sums[bucket] < target) sum += sums[bucket++];
-  std::vector<std::int32_t> ids;
-  for (std::int64_t i = 0; i < row.v; i++)
-    if (counts(i) && bucket_of(i) == bucket) ids.push_back(static_cast<std::int32_t>(i));
-  if (ids.empty()) return within;  // rounding left the target above the whole sum
-  std::sort(ids.begin(), ids.end(), [&](std::int32_t a, std::int32_t b) {
-    return row.logits[a] != row.logits[b] ? row.logits[a] > row.logits[b] : a < b;
-  });
-  for (const std::int32_t id : ids) {
-    sum += weight(id);
-    if (sum >= target) return {row.logits[id], id};
+// A logit below which no token can be drawn. It need not be tight: it only makes the rest short.
+float candidate_floor(const Kernels& k, const Row& row, const SamplingRow& options,
+                      const std::vector<float>& block_max) {
+  if (options.top_k > 0 && options.top_k <= static_cast<std::int32_t>(block_max.size())) {
+    // The k-th largest of the blocks' maxima has at least k logits that are not below it.
+    std::vector<float> maxima = block_max;
+    const auto kth = maxima.begin() + options.top_k - 1;
+    std::nth_element(maxima.begin(), kth, maxima.end(), std::greater<>());
+    return *kth;
   }
-  return {row.logits[ids.back()], ids.back()};
+  if (options.top_k > 0 || (options.top_p >= 1 && options.min_p <= 0)) return -kInfinity;
+  // Tokens of this weight and less add up to at most 1 - top_p of all, so top_p is reached before them.
+  const double rest = std::max(0.0, 1 - static_cast<double>(options.top_p));
+  const double least = std::max(0.5 * rest * row.total_weight / static_cast<double>(row.v),
+                                0.5 * std::min(1.0, static_cast<double>(options.min_p)));
+  const float max = k.max(block_max.data(), static_cast<std::int64_t>(block_max.size()));
+  return static_cast<float>(static_cast<double>(max) +
+                            std::log(least) * static_cast<double>(options.temperature));
 }
 
-template <class Weight>
-double sum_within(const Row& row, const Bound& bound, const Weight& weight) {
+using Ids = std::vector<std::int32_t>;
+
+// Ids whose logit is at least candidate_floor.
+Ids candidates(const Kernels& k, const Row& row, const SamplingRow& options) {
+  constexpr std::int64_t kBlockLen = 64;
+  std::vector<float> block_max;
+  for (std::int64_t i = 0; i < row.v; i += kBlockLen)
+    block_max.push_back(k.max(row.logits + i, std::min(kBlockLen, row.v - i)));
+  const float floor = candidate_floor(k, row, options, block_max);
+  Ids ids;
+  for (std::size_t block = 0; block < block_max.size(); block++) {
+    if (block_max[block] < floor) continue;
+    const std::int64_t begin = static_cast<std::int64_t>(block) * kBlockLen;
+    for (std::int64_t i = begin; i < std::min(row.v, begin + kBlockLen); i++)
+      if (row.logits[i] >= floor && row.weights[i] > 0) ids.push_back(static_cast<std::int32_t>(i));
+  }
+  return ids;
+}
+
+double weight_of(const Row& row, std::span<const std::int32_t> ids) {
   double sum = 0;
-  for (std::int64_t i = 0; i < row.v; i++)
-    if (bound.admits(row.logits[i], static_cast<std::int32_t>(i))) sum += weight(i);
+  for (const std::int32_t id : ids) sum += static_cast<double>(row.weights[id]);
   return sum;
 }
 
-// top_k keeps ties of the k-th logit; top_p the fewest tokens whose sum reaches p of what top_k left; min_p
-// those with at least min_p of the highest probability.
-Bound bound_of(const Row& row, const SamplingRow& options) {
-  const auto one = [](std::int64_t) { return 1.0; };
-  const auto probability = [&](std::int64_t i) { return static_cast<double>(row.probabilities[i]); };
-  Bound bound;
-  if (options.top_k > 0 && options.top_k < row.v) {
-    bound = bound_at(row, bound, options.top_k, one);
-    bound.id = std::numeric_limits<std::int32_t>::max();
-  }
-  if (options.top_p < 1)
-    bound = bound_at(row, bound, static_cast<double>(options.top_p) * sum_within(row, bound, probability),
-                     probability);
-  if (options.min_p > 0) {
-    float lowest = row.max;
-    for (std::int64_t i = 0; i < row.v; i++)
-      if (row.probabilities[i] >= options.min_p) lowest = std::min(lowest, row.logits[i]);
-    if (lowest > bound.logit) bound = {lowest, std::numeric_limits<std::int32_t>::max()};
-  }
-  return bound;
+// The higher logit, the lower id among equals.
+auto goes_before(const Row& row) {
+  return [&row](std::int32_t a, std::int32_t b) {
+    return row.logits[a] != row.logits[b] ? row.logits[a] > row.logits[b] : a < b;
+  };
 }
 
-std::int32_t draw(const Row& row, const SamplingRow& options) {
-  const Bound bound = bound_of(row, options);
-  const auto probability = [&](std::int64_t i) { return static_cast<double>(row.probabilities[i]); };
-  const double target = uniform(options.seed, options.draw) * sum_within(row, bound, probability);
+// Ties of the k-th logit stay.
+void keep_top_k(const Row& row, std::size_t top_k, Ids& ids) {
+  if (top_k >= ids.size()) return;
+  const auto kth = ids.begin() + static_cast<std::ptrdiff_t>(top_k) - 1;
+  std::nth_element(ids.begin(), kth, ids.end(), goes_before(row));
+  const float lowest = row.logits[*kth];
+  std::erase_if(ids, [&](std::int32_t id) { return row.logits[id] < lowest; });
+}
+
+// The fewest tokens, from the highest logit down, whose weights reach `target`. By halving: what is still in
+// question is divided at its median, so nothing has to be sorted.
+void keep_top_p(const Row& row, double target, Ids& ids) {
+  auto begin = ids.begin(), end = ids.end();
+  double before = 0;  // the weight of the ids up to `begin`, which all stay
+  while (end - begin > 1) {
+    const auto middle = begin + (end - begin) / 2;
+    std::nth_element(begin, middle, end, goes_before(row));
+    const double sum = before + weight_of(row, {begin, middle});
+    if (sum >= target) {
+      end = middle;
+    } else {
+      before = sum;
+      begin = middle;
+    }
+  }
+  ids.erase(end, ids.end());
+}
+
+// The tokens that may be drawn: min_p counts from the highest probability, whose weight is 1.
+Ids allowed(const Kernels& k, const Row& row, const SamplingRow& options) {
+  Ids ids = candidates(k, row, options);
+  double total = row.total_weight;
+  if (options.top_k > 0) {
+    keep_top_k(row, static_cast<std::size_t>(options.top_k), ids);
+    total = weight_of(row, ids);
+  }
+  if (options.top_p < 1) keep_top_p(row, static_cast<double>(options.top_p) * total, ids);
+  const float least = std::min(options.min_p, 1.0F);
+  std::erase_if(ids, [&](std::int32_t id) { return row.weights[id] < least; });
+  return ids;
+}
+
+// The first token at which the running sum of weights passes `target`; the last one where rounding left
+// target above the sum.
+template <class IdOf>
+std::int32_t token_at(const Row& row, double target, std::int64_t count, const IdOf& id_of) {
   double sum = 0;
-  std::int32_t last = kNoToken;  // rounding may leave the target just above the sum
-  for (std::int64_t i = 0; i < row.v; i++) {
-    if (!bound.admits(row.logits[i], static_cast<std::int32_t>(i)) || row.probabilities[i] == 0) continue;
-    sum += probability(i);
-    last = static_cast<std::int32_t>(i);
+  std::int32_t last = kNoToken;
+  for (std::int64_t i = 0; i < count; i++) {
+    const std::int32_t id = id_of(i);
+    if (row.weights[id] == 0) continue;
+    sum += static_cast<double>(row.weights[id]);
+    last = id;
     if (sum > target) break;
   }
   return last;
+}
+
+std::int32_t draw(const Kernels& k, const Row& row, const SamplingRow& options) {
+  const double position = uniform(options.seed, options.draw);
+  if (options.top_k <= 0 && options.top_p >= 1 && options.min_p <= 0)
+    return token_at(row, position * row.total_weight, row.v,
+                    [](std::int64_t i) { return static_cast<std::int32_t>(i); });
+  const Ids ids = allowed(k, row, options);
+  return token_at(row, position * weight_of(row, ids), static_cast<std::int64_t>(ids.size()),
+                  [&](std::int64_t i) { return ids[static_cast<std::size_t>(i)]; });
 }
 
 // Returns the logits of the penalized ids as they were.
@@ -137,16 +166,16 @@ std::vector<float> apply_penalties(float* logits, const SamplingRow& options) {
   return before;
 }
 
-// logits: [v], penalties applied. probabilities: scratch [v].
-std::int32_t sample_row(const Kernels& k, const float* logits, float* probabilities, std::int64_t v,
+// logits: [v], penalties applied. weights: scratch [v].
+std::int32_t sample_row(const Kernels& k, const float* logits, float* weights, std::int64_t v,
                         const SamplingRow& options) {
   const float max = k.max(logits, v);
   if (std::isnan(max) || max == -kInfinity) return kNoToken;
   if (options.temperature <= 0 || max == kInfinity)
     return static_cast<std::int32_t>(std::find(logits, logits + v, max) - logits);
   const float scale = std::min(1 / options.temperature, std::numeric_limits<float>::max());
-  k.exp(logits, max, scale, v, probabilities);
-  return draw({logits, probabilities, v, max}, options);
+  const double total_weight = k.exp(logits, max, scale, v, weights);
+  return draw(k, {logits, weights, v, total_weight}, options);
 }
 
 }  // namespace
@@ -157,7 +186,7 @@ void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std
   const Workspace::Scope scope(*ctx.workspace);
   const Kernels& k = kernels(ctx.cpu_isa);
   const std::int64_t v = logits.dim(1);
-  const View probabilities = ctx.workspace->take(DType::f32, {logits.dim(0), v});
+  const View weights = ctx.workspace->take(DType::f32, {logits.dim(0), v});
   parallel_rows(ctx, logits.dim(0), v * kRowCost, [&](std::int64_t row) {
     const auto i = static_cast<std::size_t>(row);
     float* x = logits.row<float>(row);
@@ -167,7 +196,7 @@ void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std
       log_sum = static_cast<double>(max) + std::log(k.sum_exp(x, max, v));
     }
     const std::vector<float> before = apply_penalties(x, rows[i]);
-    const std::int32_t token = tokens[i] = sample_row(k, x, probabilities.row<float>(row), v, rows[i]);
+    const std::int32_t token = tokens[i] = sample_row(k, x, weights.row<float>(row), v, rows[i]);
     if (logprobs.empty()) return;
     float logit = token == kNoToken ? std::numeric_limits<float>::quiet_NaN() : x[token];
     for (std::size_t j = 0; j < before.size(); j++)

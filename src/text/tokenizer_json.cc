@@ -32,6 +32,7 @@ std::string extra_tokens(const TokenizerConfig& config) {
 TokenizerJson::TokenizerJson(std::string_view json, const TokenizerConfig& config)
     : inner_(json, extra_tokens(config)) {
   read_description();
+  check_post_processor();
   bos_id_ = token_to_id(config.special_token("bos_token"));
   eos_id_ = token_to_id(config.special_token("eos_token"));
   config_decides_ends_ = config.add_bos_token || config.add_eos_token;
@@ -54,6 +55,16 @@ void TokenizerJson::read_description() {
   if (missing > 0)
     log::warn("The tokenizer's vocabulary lacks {} of the 256 bytes: text that needs them loses characters.",
               missing);
+}
+
+// The ids that a post-processor puts around a text stand in the file by themselves, beside the vocabulary.
+void TokenizerJson::check_post_processor() const {
+  for (const TokenId id : inner_.encode("", true))
+    if (id < 0 || id >= vocab_size_)
+      throw Error(
+          fmt::format("tokenizer.json: its post_processor adds id {}, but the vocabulary has ids below {}",
+                      id, vocab_size_),
+          "The file is damaged or belongs to another model; fetch it again.");
 }
 
 std::vector<TokenId> TokenizerJson::with_bos_and_eos(std::vector<TokenId> ids) const {

@@ -24,6 +24,7 @@ class TokenizerJson final : public Tokenizer {
 
  private:
   void read_description();
+  void check_post_processor() const;
   std::vector<TokenId> with_bos_and_eos(std::vector<TokenId> ids) const;
 
   rust::Tokenizer inner_;

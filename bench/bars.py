@@ -1,0 +1,130 @@
+#!/usr/bin/env python3
+"""The speed and memory bars of the CPU path, each as a ratio to a ceiling or a peer of the same run.
+
+    bench/bars.py --small models/SmolLM2-135M-Instruct --large FOLDER \\
+        [--llama-bench PATH --small-gguf FILE --large-gguf FILE] [--rounds 3]
+
+FOLDER comes from `build/release/make_model internlm2_5-1_8b FOLDER`; the GGUF files hold the same weights in bf16
+(llama.cpp's convert_hf_to_gguf.py on the small folder and on one made with --arch llama). Runs are interleaved, the
+figure is the median of the rounds. Nothing else should run on the machine. Needs Python's standard library only.
+"""
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+
+
+def latency(options, model, **flags):
+    command = [options.lmdeploy, "bench", "latency", model, "--json"]
+    for name, value in flags.items():
+        command += ["--" + name.replace("_", "-"), str(value)]
+    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def llama(options, gguf, prompt_len, output_len):
+    """Tokens per second of (prefill, decode) of llama-bench."""
+    command = [options.llama_bench, "-m", gguf, "-t", str(os.cpu_count()), "-p", str(prompt_len), "-n", str(output_len),
+               "-r", "2", "-o", "json"]
+    rows = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return tuple(next(row["avg_ts"] for row in rows if row[key] > 0) for key in ("n_prompt", "n_gen"))
+
+
+def seconds_to_first_token(options, model):
+    """From the start of the process to the first byte of an answer of `lmdeploy chat`."""
+    begin = time.monotonic()
+    with subprocess.Popen([options.lmdeploy, "chat", model, "--max-new-tokens", "1", "--temperature", "0"],
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdin.write(b"What is the capital of France?\n\n")
+        process.stdin.close()
+        while byte := process.stdout.read(1):
+            if byte.isalnum():
+                break
+        seconds = time.monotonic() - begin
+        process.stdout.read()
+    if not byte:
+        sys.exit(f"{model}: no answer came")
+    return seconds
+
+
+def show(bar, wanted, seen, detail=""):
+    print(f"{bar:<58} {wanted:>9} {seen:>8.2f}   {detail}", flush=True)
+
+
+def spread(values):
+    return f"{min(values):.1f} to {max(values):.1f}"
+
+
+def ceilings(options, model):
+    runs = [(latency(options, model, input_len=512, output_len=64, num_iters=2),
+             latency(options, model, input_len=32, output_len=64, num_iters=2),
+             latency(options, model, input_len=32, output_len=64, num_iters=2, batch_size=8))
+            for _ in range(options.rounds)]
+    median = lambda idx, key: statistics.median(run[idx][key] for run in runs)
+    show("1.8B decode, batch 1, of the read rate", ">= 0.85", median(1, "decode_fraction_of_read_rate"),
+         spread([run[1]["decode_tokens_per_s"] for run in runs]) + " tok/s, read "
+         + spread([run[1]["machine_read_gb_per_s"] for run in runs]) + " GB/s")
+    show("1.8B prefill of 512 tokens, of the dot peak", ">= 0.75", median(0, "prefill_fraction_of_dot_peak"),
+         spread([run[0]["prefill_tokens_per_s"] for run in runs]) + " tok/s, peak "
+         + spread([run[0]["machine_dot_gflop_per_s"] for run in runs]) + " GFLOP/s")
+    show("1.8B decode, 8 together, of the rate of one", ">= 4.5",
+         statistics.median(run[2]["decode_tokens_per_s"] / run[1]["decode_tokens_per_s"] for run in runs))
+    weights = os.path.getsize(os.path.join(model, "model.safetensors"))
+    show("1.8B peak RSS beyond the weights, MB (KV included)", "<= 400",
+         max(r["peak_resident_bytes"] - weights for run in runs for r in run) / 1e6)
+
+
+def peer(options, name, model, gguf, output_len):
+    pairs = [(latency(options, model, input_len=512, output_len=output_len, num_iters=2),
+              llama(options, gguf, 512, output_len)) for _ in range(options.rounds)]
+    ours = ("prefill_tokens_per_s", "decode_tokens_per_s")
+    for idx, (phase, wanted) in enumerate((("prefill", ">= 2"), ("decode", ">= 1.05"))):
+        show(f"{name} {phase}, of llama.cpp's", wanted,
+             statistics.median(run[ours[idx]] / theirs[idx] for run, theirs in pairs),
+             f"{spread([run[ours[idx]] for run, _ in pairs])} against {spread([theirs[idx] for _, theirs in pairs])} tok/s")
+
+
+def contention(options, model):
+    ratios = []
+    for _ in range(options.rounds):
+        quiet = latency(options, model, input_len=32, output_len=128, num_iters=2)
+        busy = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(os.cpu_count())]
+        try:
+            loud = latency(options, model, input_len=32, output_len=128, num_iters=2)
+        finally:
+            for process in busy:
+                process.kill()
+                process.wait()
+        ratios.append(loud["decode_tokens_per_s"] / quiet["decode_tokens_per_s"])
+    show("SmolLM2 decode beside as many busy loops as cores", ">= 0.3", statistics.median(ratios))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--lmdeploy", default="build/release/lmdeploy")
+    parser.add_argument("--small", required=True)
+    parser.add_argument("--large")
+    parser.add_argument("--llama-bench")
+    parser.add_argument("--small-gguf")
+    parser.add_argument("--large-gguf")
+    parser.add_argument("--rounds", type=int, default=3)
+    options = parser.parse_args()
+    print(f"{'bar':<58} {'wanted':>9} {'seen':>8}")
+    starts = [("SmolLM2", options.small, "<= 0.5")] + ([("1.8B", options.large, "<= 3")] if options.large else [])
+    for name, model, wanted in starts:
+        seconds_to_first_token(options, model)  # brings the folder into the page cache
+        show(f"{name} first token after the start, s", wanted,
+             statistics.median(seconds_to_first_token(options, model) for _ in range(options.rounds)))
+    if options.large:
+        ceilings(options, options.large)
+    if options.llama_bench and options.small_gguf:
+        peer(options, "SmolLM2", options.small, options.small_gguf, 128)
+    if options.llama_bench and options.large_gguf and options.large:
+        peer(options, "1.8B", options.large, options.large_gguf, 32)
+    contention(options, options.small)
+
+
+if __name__ == "__main__":
+    main()

@@ -36,7 +36,7 @@ model: build ## the demo model: models/SmolLM2-135M-Instruct
 
 test: ## build and run every fast test
 	@echo "[1/5] packages" && tools/setup.sh build
-	@echo "[2/5] building the program and its tests" && $(MAKE) build/release/build.ninja && \
+	@echo "[2/5] building the program and its tests" && $(MAKE) -s build/release/build.ninja && \
 	  cmake --build build/release -j $(JOBS)
 	@echo "[3/5] demo model" && tools/fetch_demo_model.sh $(BINARY)
 	@echo "[4/5] unit tests" && $(MAKE) test-unit
@@ -49,11 +49,11 @@ test-e2e: .venv/ready ## the real program with the demo model, through the opena
 	@.venv/bin/python -m pytest -q tests/e2e
 
 test-asan: ## unit and parser tests under AddressSanitizer and UndefinedBehaviorSanitizer
-	@tools/setup.sh build && $(MAKE) build/asan-ubsan/build.ninja
+	@tools/setup.sh build && $(MAKE) -s build/asan-ubsan/build.ninja
 	@cmake --build build/asan-ubsan -j $(JOBS) --target unit_tests && ctest --preset asan-ubsan
 
 test-tsan: ## engine, server and thread pool under ThreadSanitizer
-	@tools/setup.sh build && $(MAKE) build/tsan/build.ninja
+	@tools/setup.sh build && $(MAKE) -s build/tsan/build.ninja
 	@cmake --build build/tsan -j $(JOBS) --target base_test engine_test server_test
 	@ctest --preset tsan -R '^(base|engine|server)$$'
 

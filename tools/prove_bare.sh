@@ -112,7 +112,7 @@ say "apt-get install make: $(seconds_since "$began") s"
 began=$EPOCHREALTIME
 start "$root/first.log"
 say "first make serve answers after $(seconds_since "$began") s (allowed: $((MAX_MINUTES * 60)) s)"
-grep -E '^(\[|setup:|model:)' "$root/first.log"
+grep -E '^(\[[1-4]/4\]|setup:|model:)' "$root/first.log"
 
 line=$(grep '^curl ' "$root/first.log")
 say "$line"

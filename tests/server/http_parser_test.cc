@@ -5,6 +5,8 @@
 namespace lmdeploy {
 namespace {
 
+using namespace std::string_literals;
+
 using Progress = HttpParser::Progress;
 
 // Feeds the bytes in pieces of `piece_len` and returns the first outcome that is no need_more after the
@@ -107,7 +109,7 @@ TEST(HttpParser, refuses_malformed_heads) {
   expect_status("GET / HTTP/1.1\r\nHost: h\r\nX: y\r\n folded\r\n\r\n", 400);
   expect_status("GET / HTTP/1.1\r\nHost : h\r\n\r\n", 400);
   expect_status("GET / HTTP/1.1\r\nno colon\r\n\r\n", 400);
-  expect_status(std::string("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n", 39), 400);
+  expect_status("GET / HTTP/1.1\r\nHost: h\r\nX: a\0b\r\n\r\n"s, 400);
   expect_status("GET /\r\n\r\n", 400);
   expect_status("GET / HTTP/2.0\r\n\r\n", 505);
   expect_status("GET / HTTP/1.1 \r\nHost: h\r\n\r\n", 505);

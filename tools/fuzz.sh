@@ -1,6 +1,7 @@
 #!/bin/sh
 # Builds the fuzzers of tests/fuzz with clang and runs each for a while.
 #   tools/fuzz.sh [SECONDS [NAME...]]     20 seconds and all of them by default
+#   SEED=0 tools/fuzz.sh                  other inputs every time; SEED is 1 by default
 # What breaks one is kept in build/fuzz/found/NAME; run it again with build/fuzz/tests/fuzz/NAME_fuzz FILE.
 set -eu
 cd "$(dirname "$0")/.."
@@ -25,7 +26,7 @@ for program in ${targets:-$build/tests/fuzz/*_fuzz}; do
   name=$(basename "$program" _fuzz)
   mkdir -p "$build/corpus/$name" "$build/seeds/$name" "$build/found/$name"
   echo "== $name, $seconds s"
-  if ! "$program" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
+  if ! "$program" -seed="${SEED:-1}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
       -artifact_prefix="$build/found/$name/" "$build/corpus/$name" "$build/seeds/$name" \
       > "$build/$name.log" 2>&1; then
     tail -n 40 "$build/$name.log"

@@ -88,10 +88,6 @@ std::unique_ptr<ChatTemplate> ChatTemplate::load(const fs::path& folder, const T
   return std::unique_ptr<ChatTemplate>(new ChatTemplate(std::make_unique<Impl>(std::move(impl))));
 }
 
-std::unique_ptr<ChatTemplate> ChatTemplate::load(const fs::path& folder) {
-  return load(folder, *Tokenizer::load(folder));
-}
-
 std::unique_ptr<ChatTemplate> ChatTemplate::from_source(const std::string& source,
                                                         const std::string& bos_token,
                                                         const std::string& eos_token,

@@ -26,8 +26,6 @@ class ChatTemplate {
   // `default`, and `tool_use` when tools are given). Null where the folder has none. `tokenizer` says which
   // texts are special tokens; it is not kept.
   static std::unique_ptr<ChatTemplate> load(const std::filesystem::path& folder, const Tokenizer& tokenizer);
-  // The same where no tokenizer is at hand: loads the folder's own to ask it, which takes its time.
-  static std::unique_ptr<ChatTemplate> load(const std::filesystem::path& folder);
   // From a Jinja source; bos and eos are the strings that the template may print. special_tokens: texts that
   // become tokens only where the template itself writes them (bos and eos are always among them).
   static std::unique_ptr<ChatTemplate> from_source(const std::string& source, const std::string& bos_token,

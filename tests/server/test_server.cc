@@ -39,7 +39,7 @@ TestSetup::TestSetup() {
 TestServer::TestServer(TestSetup setup) {
   const std::string folder = LMDEPLOY_SOURCE_DIR "/tests/server/data";
   tokenizer_ = Tokenizer::load(folder);
-  if (setup.has_chat_template) chat_template_ = ChatTemplate::load(folder);
+  if (setup.has_chat_template) chat_template_ = ChatTemplate::load(folder, *tokenizer_);
   engine_ = std::make_unique<Engine>(std::make_unique<FakeModel>(std::move(setup.model)), setup.engine);
   SamplingParams greedy;
   greedy.temperature = 0;

@@ -16,8 +16,9 @@ struct EngineOptions {
   std::int32_t max_prefill_token_num = 8192;  // prompt tokens of one step
   std::int32_t max_queue_len = 1024;  // requests beyond max_batch_size; past it submit() says queue_full
   std::int64_t max_queue_tokens = std::int64_t{1} << 20;  // prompt tokens that wait; past it, queue_full
-  std::int64_t cache_bytes = 0;  // of the KV cache: CachePlan::bytes of engine/cache_plan.h
-  int num_threads = 0;           // 0: all usable CPUs
+  std::int64_t cache_bytes = 0;       // of the KV cache: CachePlan::bytes of engine/cache_plan.h
+  int num_threads = 0;                // 0: all usable CPUs
+  bool enable_prefix_caching = true;  // blocks keep their tokens for the next prompt that begins so
 };
 
 // Why a request was not taken: an expected outcome, not an error.
@@ -38,11 +39,15 @@ struct EngineStats {
   std::int32_t num_running = 0;
   std::int32_t num_waiting = 0;
   std::int64_t num_blocks = 0;
-  std::int64_t num_used_blocks = 0;  // referenced by a request
+  std::int64_t num_used_blocks = 0;    // referenced by a request
+  std::int64_t num_cached_blocks = 0;  // referenced by none, kept for their tokens until they are needed
   std::int32_t block_len = 0;
   std::uint64_t num_preemptions = 0;
   std::uint64_t num_prompt_tokens = 0;  // of the prompts computed so far, each counted once
   std::uint64_t num_generated_tokens = 0;
+  std::uint64_t num_computed_tokens = 0;     // of prompts and answers, recomputation included
+  std::uint64_t num_cache_query_tokens = 0;  // prompt tokens looked up in the prefix cache
+  std::uint64_t num_cache_hit_tokens = 0;    // of these, found
 };
 
 // The loop and its thread: takes requests from any thread, batches them continuously, delivers tokens to

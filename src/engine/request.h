@@ -2,6 +2,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,8 +17,30 @@ struct SamplingParams {
   std::int32_t top_k = 0;
   float top_p = 1;
   float min_p = 0;
+  float typical_p = 1;
   float repetition_penalty = 1;
+  float presence_penalty = 0;
+  float frequency_penalty = 0;
   std::uint64_t seed = 0;
+};
+
+inline constexpr std::int32_t kMaxTopLogprobs = 20;
+
+struct TokenBias {
+  TokenId token = -1;
+  float bias = 0;
+};
+
+struct TokenLogprob {
+  TokenId token = -1;
+  float logprob = 0;
+};
+
+// What the model thought of one token of the prompt.
+struct TokenScore {
+  TokenId token = -1;
+  float logprob = 0;              // given all tokens before it
+  std::vector<TokenLogprob> top;  // [Request::num_top_logprobs], the most likely first
 };
 
 // What a caller asks of the engine: ids in, ids out. Strings end in text/.
@@ -28,6 +51,15 @@ struct Request {
   std::int32_t min_new_tokens = 0;      // stop tokens are not drawn before
   std::vector<TokenId> stop_token_ids;  // end the answer and are not part of its text
   bool ignore_eos = false;              // stop_token_ids do not end the answer
+  bool prompt_only = false;             // nothing is generated: ends with `length` behind the prompt
+
+  std::vector<TokenBias> logit_bias;            // added to the logits before anything else; distinct tokens
+  std::vector<std::vector<TokenId>> bad_words;  // sequences that do not come in the answer; none empty
+
+  // Log probabilities are the model's own, before anything that shapes the draw.
+  bool logprobs = false;              // of the answer's tokens
+  bool prompt_logprobs = false;       // of the prompt's, all of which are computed then, whatever is cached
+  std::int32_t num_top_logprobs = 0;  // beside each of them the most likely ones, up to kMaxTopLogprobs
 
   // Requests find each other's blocks in the prefix cache only where their salts are equal, so that nobody
   // can time what another's prompts were: one salt for each user.
@@ -61,9 +93,12 @@ struct RequestTimings {
 struct Output {
   RequestId request_id = 0;
   TokenId token = -1;  // -1: none in this call
-  float logprob = 0;   // of `token` under the model, before temperature and truncation
+  float logprob = 0;   // of `token`, where Request::logprobs asks for it
   FinishReason finish_reason = FinishReason::none;
   std::string error;
+  std::vector<TokenLogprob> top_logprobs = {};  // [num_top_logprobs], the most likely first
+  // Of prompt_ids from the second one on, in the first call, where Request::prompt_logprobs asks for it.
+  std::shared_ptr<const std::vector<TokenScore>> prompt_scores = {};
   RequestTimings timings = {};  // up to this output
 };
 

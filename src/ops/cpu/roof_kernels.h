@@ -8,11 +8,13 @@ namespace {
 
 inline std::uint64_t read(const void* data, std::int64_t bytes) {
   constexpr int kStreams = 4;
+  constexpr std::int64_t kReadAheadBytes = 6 << 10;  // as the kernels do, or they would overtake the ceiling
   const char* p = static_cast<const char*>(data);
   VecInt sums[kStreams] = {};
   for (std::int64_t i = 0; i < bytes; i += kStreams * static_cast<std::int64_t>(sizeof(VecInt)))
     for (int j = 0; j < kStreams; j++) {
       VecInt v;
+      __builtin_prefetch(p + i + j * static_cast<std::int64_t>(sizeof v) + kReadAheadBytes);
       __builtin_memcpy(&v, p + i + j * static_cast<std::int64_t>(sizeof v), sizeof v);
       sums[j] += v;
     }

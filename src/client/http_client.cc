@@ -1,43 +1,20 @@
 #include "client/http_client.h"
 
-#include <curl/curl.h>
-
 #include <algorithm>
 #include <cctype>
 
 #include "base/error.h"
+#include "client/http_client_curl.h"
 
 namespace lmdeploy::client {
 namespace {
 
 constexpr int kPollMs = 100;
+using UrlPtr = std::unique_ptr<CURLU, FreeCurl>;
 
 bool equal_ignoring_case(std::string_view a, std::string_view b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](unsigned char x, unsigned char y) { return std::tolower(x) == std::tolower(y); });
-}
-
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.front())) != 0) text.remove_prefix(1);
-  while (!text.empty() && std::isspace(static_cast<unsigned char>(text.back())) != 0) text.remove_suffix(1);
-  return text;
-}
-
-struct FreeCurl {
-  void operator()(CURL* handle) const { curl_easy_cleanup(handle); }
-  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
-  void operator()(CURLU* url) const { curl_url_cleanup(url); }
-  void operator()(char* text) const { curl_free(text); }
-};
-struct FreeMulti {  // CURLM and CURL are the same type
-  void operator()(CURLM* handle) const { curl_multi_cleanup(handle); }
-};
-using UrlPtr = std::unique_ptr<CURLU, FreeCurl>;
-
-// libcurl wants this before its first use, once per process.
-void initialize_library() {
-  static const CURLcode kCode = curl_global_init(CURL_GLOBAL_DEFAULT);
-  if (kCode != CURLE_OK) throw Error(fmt::format("libcurl does not start: {}", curl_easy_strerror(kCode)));
 }
 
 UrlPtr parse_url(const std::string& text) {
@@ -56,47 +33,6 @@ std::string part_of(const UrlPtr& url, CURLUPart part, unsigned flags) {
   return text;
 }
 
-bool is_local(const std::string& text) {
-  const std::string host = part_of(parse_url(text), CURLUPART_HOST, 0);
-  return host == "localhost" || host.starts_with("127.") || host == "[::1]";
-}
-
-// What the callbacks of one exchange write to.
-struct Exchange {
-  HttpResponse response;
-  const BodySink* sink;
-  std::exception_ptr exception;  // of the sink; libcurl is C, nothing may fly through it
-};
-
-std::size_t on_header(const char* data, std::size_t, std::size_t size, void* user) {
-  auto& exchange = *static_cast<Exchange*>(user);
-  const std::string_view line(data, size);
-  if (line.starts_with("HTTP/")) {  // also after a 100 Continue: only the last head counts
-    exchange.response.headers.clear();
-    const std::size_t space = line.find(' ');
-    exchange.response.status = space == std::string_view::npos ? 0 : std::atoi(data + space);
-  } else if (const std::size_t colon = line.find(':'); colon != std::string_view::npos) {
-    exchange.response.headers.emplace_back(trimmed(line.substr(0, colon)), trimmed(line.substr(colon + 1)));
-  }
-  return size;
-}
-
-std::size_t on_body(const char* data, std::size_t, std::size_t size, void* user) {
-  auto& exchange = *static_cast<Exchange*>(user);
-  try {
-    if (!*exchange.sink) {
-      exchange.response.body.append(data, size);
-    } else if (!(*exchange.sink)(exchange.response, {data, size})) {
-      exchange.response.stopped = true;
-      return 0;
-    }
-    return size;
-  } catch (...) {
-    exchange.exception = std::current_exception();
-    return 0;
-  }
-}
-
 }  // namespace
 
 std::string HttpResponse::header(std::string_view name) const {
@@ -107,15 +43,14 @@ std::string HttpResponse::header(std::string_view name) const {
 
 struct HttpClient::Impl {
   HttpOptions options;
-  std::unique_ptr<CURL, FreeCurl> easy;
-  std::unique_ptr<CURLM, FreeMulti> multi;
+  EasyPtr easy;
+  MultiPtr multi;
 
-  std::unique_ptr<curl_slist, FreeCurl> set_up(const HttpRequest& request, Exchange& exchange);
-  CURLcode perform(Exchange& exchange, const std::function<bool()>& should_stop);
+  CURLcode perform(CurlExchange& exchange, const std::function<bool()>& should_stop);
 };
 
 HttpClient::HttpClient(HttpOptions options) : impl_(std::make_unique<Impl>()) {
-  initialize_library();
+  initialize_curl();
   impl_->options = std::move(options);
   impl_->easy.reset(curl_easy_init());
   impl_->multi.reset(curl_multi_init());
@@ -124,42 +59,7 @@ HttpClient::HttpClient(HttpOptions options) : impl_(std::make_unique<Impl>()) {
 
 HttpClient::~HttpClient() = default;
 
-std::unique_ptr<curl_slist, FreeCurl> HttpClient::Impl::set_up(const HttpRequest& request,
-                                                               Exchange& exchange) {
-  CURL* curl = easy.get();
-  curl_easy_reset(curl);
-  curl_easy_setopt(curl, CURLOPT_URL, request.url.c_str());
-  curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-  curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
-  curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options.connect_timeout.count()));
-  if (options.stall_timeout.count() > 0) {
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, 1L);
-    curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME,
-                     static_cast<long>(std::max<std::int64_t>(1, options.stall_timeout.count() / 1000)));
-  }
-  if (!options.ca_file.empty()) curl_easy_setopt(curl, CURLOPT_CAINFO, options.ca_file.c_str());
-  curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
-  curl_easy_setopt(curl, CURLOPT_HEADERDATA, &exchange);
-  curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
-  curl_easy_setopt(curl, CURLOPT_WRITEDATA, &exchange);
-  curl_easy_setopt(curl, CURLOPT_USERAGENT, "lmdeploy");
-
-  // A proxy of the environment is for the world outside; a server on this machine is not behind it.
-  if (is_local(request.url)) curl_easy_setopt(curl, CURLOPT_PROXY, "");
-
-  if (request.method == "HEAD") curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-  if (request.method == "POST") {
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
-    curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
-  }
-  std::unique_ptr<curl_slist, FreeCurl> headers;
-  for (const std::string& header : request.headers)
-    headers.reset(curl_slist_append(headers.release(), header.c_str()));
-  curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers.get());
-  return headers;
-}
-
-CURLcode HttpClient::Impl::perform(Exchange& exchange, const std::function<bool()>& should_stop) {
+CURLcode HttpClient::Impl::perform(CurlExchange& exchange, const std::function<bool()>& should_stop) {
   curl_multi_add_handle(multi.get(), easy.get());
   CURLcode result = CURLE_OK;
   for (int num_running = 1; num_running > 0;) {
@@ -182,16 +82,10 @@ CURLcode HttpClient::Impl::perform(Exchange& exchange, const std::function<bool(
 
 HttpResponse HttpClient::send(const HttpRequest& request, const BodySink& sink,
                               const std::function<bool()>& should_stop) {
-  origin_of(request.url);
-  Exchange exchange{{}, &sink, nullptr};
-  const auto headers = impl_->set_up(request, exchange);
+  CurlExchange exchange{{}, &sink, nullptr};
+  const ListPtr headers = set_up_exchange(impl_->easy.get(), impl_->options, request, exchange);
   const CURLcode result = impl_->perform(exchange, should_stop);
-  if (exchange.exception) std::rethrow_exception(exchange.exception);
-  if (exchange.response.stopped)
-    exchange.response.failure = "stopped";
-  else if (result != CURLE_OK)
-    exchange.response.failure = curl_easy_strerror(result);
-  return std::move(exchange.response);
+  return finish_exchange(exchange, result);
 }
 
 std::string origin_of(const std::string& text) {

@@ -1,20 +1,24 @@
 #include "client/sse_parser.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace lmdeploy::client {
 
 void SseParser::feed(std::string_view bytes) {
-  for (const char c : bytes) {
-    if (c == '\n' && after_cr_) {
-      after_cr_ = false;
+  while (!bytes.empty()) {
+    if (std::exchange(after_cr_, false) && bytes.front() == '\n') {
+      bytes.remove_prefix(1);
       continue;
     }
-    after_cr_ = c == '\r';
-    if (c == '\n' || c == '\r') {
-      line(line_);
-      line_.clear();
-    } else {
-      line_ += c;
-    }
+    const auto end = std::find_if(bytes.begin(), bytes.end(), [](char c) { return c == '\n' || c == '\r'; });
+    const auto num_bytes = static_cast<std::size_t>(end - bytes.begin());
+    line_.append(bytes.data(), num_bytes);
+    if (end == bytes.end()) return;
+    after_cr_ = *end == '\r';
+    bytes.remove_prefix(num_bytes + 1);
+    line(line_);
+    line_.clear();
   }
 }
 

@@ -8,7 +8,7 @@ namespace lmdeploy {
 
 // A file mapped read-only. Reads outside it throw Error; they never fault on a well-behaved file system.
 // (A file that another process shortens while it is mapped raises SIGBUS on access: check_unchanged() before
-// a long read turns the common case into an Error.)
+// a long read turns the common case into an Error, cli/bus_error.h the rest into a message.)
 class MappedFile {
  public:
   explicit MappedFile(

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "cli/bus_error.h"
 #include "cli/command_line.h"
 #include "cli/usage_error.h"
 
@@ -34,6 +35,7 @@ int run(const std::vector<std::string>& words) {
 int main(int argc, char** argv) {
   // A peer that hangs up is the error of one connection, not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
+  cli::report_bus_errors();
   try {
     return run({argv + 1, argv + argc});
   } catch (const cli::UsageError& error) {

@@ -143,7 +143,7 @@ Decoder::Decoder(const HfConfig& config, Rope rope, DecoderWeights weights, std:
   info_.decode_read_bytes = weights_.final_norm.bytes() + weights_.head.bytes();
   for (const DecoderLayer& layer : weights_.layers) info_.decode_read_bytes += layer.bytes();
   info_.weight_bytes =
-      info_.decode_read_bytes + (weights_.embedding.empty() ? 0 : weights_.embedding.bytes());
+      info_.decode_read_bytes + (weights_.embedding.empty() ? 0 : weights_.embedding.view().bytes());
 
   const auto width = static_cast<std::int64_t>(dtype_bytes(info_.kv_layout.dtype));
   const std::int64_t query_width = num_heads_ * head_dim_;

@@ -2,7 +2,6 @@
 #include <memory>
 #include <vector>
 
-#include "checkpoint/checkpoint.h"
 #include "checkpoint/hf_config.h"
 #include "model/layers.h"
 #include "model/model.h"
@@ -24,8 +23,7 @@ struct DecoderLayer {
 // The family of Llama: pre-norm blocks of rotary grouped-query attention and SwiGLU. An architecture's file
 // fills this from its own names and shapes.
 struct DecoderWeights {
-  std::shared_ptr<const Checkpoint> checkpoint;  // keeps `embedding` mapped
-  View embedding;  // [vocab_size, hidden_size] in the file's dtype; empty: the head's rows (tied)
+  Tensor embedding;  // [vocab_size, hidden_size] in the file's dtype; empty: the head's rows (tied)
   std::vector<DecoderLayer> layers;
   RmsNorm final_norm;  // [hidden_size]
   Linear head;         // [vocab_size, hidden_size]

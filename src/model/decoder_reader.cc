@@ -82,14 +82,13 @@ DecoderWeights read_decoder(const ModelSource& source, const DecoderTraits& trai
 void read_outer(const ModelSource& source, const OuterNames& names, DecoderWeights& weights) {
   const HfConfig& config = source.config;
   const bool tied = config.tie_word_embeddings;
-  weights.checkpoint = source.weights.checkpoint();
   weights.final_norm = read_norm(source, names.final_norm, config.hidden_size);
   weights.head.weight =
       source.weights.matrix(tied ? names.embedding : names.head, config.vocab_size, config.hidden_size);
   if (!tied)
-    weights.embedding = source.weights.mapped(names.embedding, Shape{config.vocab_size, config.hidden_size});
+    weights.embedding = source.weights.table(names.embedding, config.vocab_size, config.hidden_size);
   else if (source.weights.contains(names.head))  // a copy that some tools save; transformers ignores it too
-    source.weights.mapped(names.head, Shape{config.vocab_size, config.hidden_size});
+    source.weights.skip(names.head, config.vocab_size, config.hidden_size);
 }
 
 std::unique_ptr<const Model> make_decoder(const ModelSource& source, DecoderWeights weights) {

@@ -83,16 +83,16 @@ ops::PackedMatrix WeightReader::matrix(const NamedRows& source, std::int64_t k,
   return result;
 }
 
-void WeightReader::pack(const std::string& name, ops::PackedMatrix& target, std::span<const RowMove> moves) {
-  const std::int64_t row_bytes =
-      target.k * static_cast<std::int64_t>(dtype_bytes(checkpoint_->get(name).dtype));
+template <class Take>
+void WeightReader::for_slices(const std::string& name, std::span<const RowMove> moves, const Take& take) {
+  const View all = checkpoint_->get(name);
+  const std::int64_t row_bytes = all.dim(1) * static_cast<std::int64_t>(dtype_bytes(all.dtype));
   const std::int64_t slice_rows = std::max<std::int64_t>(1, kSliceBytes / row_bytes);
   std::int64_t resident_rows = 0;
   for (const RowMove& move : moves) {
     for (std::int64_t done = 0; done < move.num_rows;) {
       const std::int64_t count = std::min(slice_rows, move.num_rows - done);
-      const View rows = checkpoint_->get(name).rows(move.source_row + done, count);
-      ops::pack_rows(ctx_, rows, target, move.target_row + done);
+      take(checkpoint_->get(name).rows(move.source_row + done, count), move.target_row + done);
       done += count;
       resident_rows += count;
       if (resident_rows >= slice_rows) {
@@ -102,6 +102,21 @@ void WeightReader::pack(const std::string& name, ops::PackedMatrix& target, std:
     }
   }
   checkpoint_->release(name);
+}
+
+void WeightReader::pack(const std::string& name, ops::PackedMatrix& target, std::span<const RowMove> moves) {
+  for_slices(name, moves, [&](const View& rows, std::int64_t target_row) {
+    ops::pack_rows(ctx_, rows, target, target_row);
+  });
+}
+
+Tensor WeightReader::table(const std::string& name, std::int64_t n, std::int64_t k) {
+  Tensor result(*ctx_.allocator, mapped(name, Shape{n, k}).dtype, Shape{n, k});
+  const RowMove all{0, n, 0};
+  for_slices(name, {&all, 1}, [&](const View& rows, std::int64_t target_row) {
+    ops::cast(ctx_, rows, result.view().rows(target_row, rows.dim(0)));
+  });
+  return result;
 }
 
 Tensor WeightReader::vector(std::span<const NamedRows> parts) {

@@ -34,11 +34,7 @@ class WeightReader {
 
   DType dtype() const noexcept { return dtype_; }
   Ctx& ctx() const noexcept { return ctx_; }
-  const std::shared_ptr<const Checkpoint>& checkpoint() const noexcept { return checkpoint_; }
   bool contains(const std::string& name) const { return checkpoint_->contains(name); }
-
-  // The tensor where it is mapped, in the file's dtype.
-  View mapped(const std::string& name, const Shape& expected);
 
   // The rows of several [num_rows, k] tensors, one below the other.
   ops::PackedMatrix matrix(std::span<const NamedRows> parts, std::int64_t k);
@@ -46,7 +42,13 @@ class WeightReader {
   // One [n, k] tensor with its rows in another order; each has its move.
   ops::PackedMatrix matrix(const NamedRows& source, std::int64_t k, std::span<const RowMove> moves);
 
-  // The same for vectors: [n] f32.
+  // A copy of a [n, k] tensor as it is, in the file's dtype: for lookups, not for products.
+  Tensor table(const std::string& name, std::int64_t n, std::int64_t k);
+
+  // Checks a [n, k] tensor and counts it as read, without reading it.
+  void skip(const std::string& name, std::int64_t n, std::int64_t k) { mapped(name, Shape{n, k}); }
+
+  // The rows of vectors likewise: [n] f32.
   Tensor vector(std::span<const NamedRows> parts);
   Tensor vector(const std::string& name, std::int64_t n);
   Tensor vector(const NamedRows& source, std::span<const RowMove> moves);
@@ -57,6 +59,11 @@ class WeightReader {
  private:
   static constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
 
+  // The tensor where it is mapped, in the file's dtype.
+  View mapped(const std::string& name, const Shape& expected);
+  // Calls take(rows of the file, first row of the target) slice by slice and gives the file's pages back.
+  template <class Take>
+  void for_slices(const std::string& name, std::span<const RowMove> moves, const Take& take);
   void pack(const std::string& name, ops::PackedMatrix& target, std::span<const RowMove> moves);
   void copy(const std::string& name, Tensor& target, std::span<const RowMove> moves);
 

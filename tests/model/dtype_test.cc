@@ -50,7 +50,7 @@ TEST(WeightDtype, InfoSaysWhatIsHeld) {
   EXPECT_EQ(narrow->info().num_layers, 2);
   EXPECT_EQ(narrow->info().max_position_embeddings, 256);
   EXPECT_LT(narrow->info().decode_read_bytes, wide->info().decode_read_bytes);
-  // The embedding [97, 40] stays f32 in the mapped file and is not read by a decode step.
+  // The embedding [97, 40] stays f32, as in the file, and is not read by a decode step.
   EXPECT_EQ(narrow->info().weight_bytes - narrow->info().decode_read_bytes, 97 * 40 * 4);
 }
 

@@ -30,45 +30,27 @@ std::string_view without_cut_character(std::string_view text) {
   return text;
 }
 
-struct StopMatch {
-  std::size_t begin;
-  std::size_t end;
-};
-
-// The stop string that is complete first as the text grows byte by byte; of two, the longer.
-std::optional<StopMatch> first_stop(std::string_view text, const std::vector<std::string>& stops) {
-  std::optional<StopMatch> first;
-  for (const auto& stop : stops) {
-    const std::size_t begin = text.find(stop);
-    if (begin == std::string_view::npos) continue;
-    const StopMatch match{begin, begin + stop.size()};
-    if (!first || match.end < first->end || (match.end == first->end && match.begin < first->begin))
-      first = match;
-  }
-  return first;
-}
-
-// How many bytes at the end of `text` are a beginning of some stop string.
-std::size_t held_len(std::string_view text, const std::vector<std::string>& stops) {
-  std::size_t held = 0;
-  for (const auto& stop : stops) {
-    for (std::size_t len = std::min(stop.size() - 1, text.size()); len > held; --len)
-      if (text.ends_with(std::string_view(stop).substr(0, len))) held = len;
-  }
-  return held;
+std::int64_t count_chars(std::string_view utf8) {
+  return std::ranges::count_if(utf8,
+                               [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; });
 }
 
 }  // namespace
 
 StreamDecoder::StreamDecoder(const Tokenizer& tokenizer, StreamDecoderOptions options)
-    : tokenizer_(tokenizer), options_(std::move(options)) {
-  for (const auto& stop : options_.stop) CHECK(!stop.empty(), "an empty stop string");
+    : tokenizer_(tokenizer), options_(std::move(options)), stops_(options_.stop) {
+  for (const TokenId token : options_.context)
+    if (!is_left_out(token)) window_.push_back(token);
+  if (!window_.empty()) num_settled_ = certain_len(tokenizer_.decode(window_, options_.decode));
+}
+
+bool StreamDecoder::is_left_out(TokenId token) const {
+  return (options_.decode.skip_special_tokens && tokenizer_.is_special(token)) ||
+         tokenizer_.id_to_token(token).empty();
 }
 
 std::string StreamDecoder::feed(TokenId token) {
-  if (stopped_) return {};
-  const bool left_out = options_.decode.skip_special_tokens && tokenizer_.is_special(token);
-  if (left_out || tokenizer_.id_to_token(token).empty()) return {};
+  if (stopped_ || is_left_out(token)) return {};
   window_.push_back(token);
   const std::string text = tokenizer_.decode(window_, options_.decode);
   settle(text, certain_len(text));
@@ -85,7 +67,9 @@ std::string StreamDecoder::finish() {
 
 void StreamDecoder::settle(std::string_view text, std::size_t num_certain) {
   if (num_certain <= num_settled_) return;
-  pending_ += text.substr(num_settled_, num_certain - num_settled_);
+  const std::string_view settled = text.substr(num_settled_, num_certain - num_settled_);
+  pending_ += settled;
+  num_chars_ += count_chars(settled);
   num_settled_ = num_certain;
 }
 
@@ -106,14 +90,16 @@ void StreamDecoder::shorten_window(std::string_view text) {
 
 std::string StreamDecoder::release(bool all) {
   std::size_t len = 0;
-  if (const auto stop = first_stop(pending_, options_.stop)) {
+  if (const auto stop = stops_.feed(std::string_view(pending_).substr(num_matched_))) {
     stopped_ = true;
-    len = options_.include_stop_str_in_output ? stop->end : stop->begin;
+    const std::size_t end = num_matched_ + stop->end;
+    len = options_.include_stop_str_in_output ? end : end - stop->stop_len;
   } else {
-    len = all ? pending_.size() : pending_.size() - held_len(pending_, options_.stop);
+    len = all ? pending_.size() : pending_.size() - stops_.held_len();
   }
   std::string released = pending_.substr(0, len);
   pending_.erase(0, stopped_ ? pending_.size() : len);
+  num_matched_ = pending_.size();
   return released;
 }
 

@@ -4,6 +4,7 @@
 #include <string_view>
 #include <vector>
 
+#include "text/stop_matcher.h"
 #include "text/tokenizer.h"
 
 namespace lmdeploy {
@@ -12,6 +13,9 @@ struct StreamDecoderOptions {
   Tokenizer::DecodeOptions decode = {};
   std::vector<std::string> stop = {};  // stop strings of any length, none empty
   bool include_stop_str_in_output = false;
+  // The last tokens before the text, which goes on where theirs ends: a word keeps the space before it.
+  // Empty: the text begins by itself.
+  std::vector<TokenId> context = {};
 };
 
 // Tokens in, text out: the pieces add up to the decoding of all tokens, cut before the first stop string. A
@@ -26,8 +30,11 @@ class StreamDecoder {
   // What was held back, once no token follows. An unfinished character becomes U+FFFD.
   std::string finish();
   bool stopped() const noexcept { return stopped_; }  // a stop string was met
+  // Characters of the text that are certain so far, given out or held back.
+  std::int64_t num_chars() const noexcept { return num_chars_; }
 
  private:
+  bool is_left_out(TokenId token) const;
   void settle(std::string_view text, std::size_t num_certain);
   void shorten_window(std::string_view text);
   std::string release(bool all);
@@ -37,6 +44,9 @@ class StreamDecoder {
   std::vector<TokenId> window_;  // the last tokens: enough context to decode the next one
   std::size_t num_settled_ = 0;  // bytes of the window's text that went to pending_ or were there before it
   std::string pending_;          // settled text that may begin a stop string
+  StopMatcher stops_;
+  std::size_t num_matched_ = 0;  // bytes of pending_ that the matcher has seen
+  std::int64_t num_chars_ = 0;
   bool stopped_ = false;
 };
 

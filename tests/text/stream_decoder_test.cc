@@ -115,6 +115,36 @@ TEST_P(Streamed, OfTwoStopsTheOneCompletedFirstCounts) {
   }
 }
 
+// What an answer adds to its prompt is what both together say beyond the prompt.
+TEST_P(Streamed, GoesOnWhereTheContextEnds) {
+  int num_compared = 0;
+  for (int i = 0; i < 1500; ++i) {
+    const Ids ids = random_ids(60);
+    const auto split = static_cast<std::size_t>(below(static_cast<int>(ids.size())));
+    const Ids before(ids.begin(), ids.begin() + static_cast<std::ptrdiff_t>(split));
+    const std::string whole = tokenizer_->decode(ids, {}), prefix = tokenizer_->decode(before, {});
+    if (prefix.empty() || prefix.ends_with("\xEF\xBF\xBD") || !whole.starts_with(prefix)) continue;
+    const Ids context(before.end() - static_cast<std::ptrdiff_t>(std::min<std::size_t>(split, 12)),
+                      before.end());
+    StreamDecoder decoder(*tokenizer_, {.decode = {}, .stop = {}, .context = context});
+    std::string text;
+    for (std::size_t k = split; k < ids.size(); ++k) text += decoder.feed(ids[k]);
+    ASSERT_EQ(prefix + text + decoder.finish(), whole) << i;
+    ++num_compared;
+  }
+  EXPECT_GT(num_compared, 300);
+}
+
+TEST_P(Streamed, CountsCharactersOnceTheyAreCertain) {
+  const std::string text = "从前有一个小女孩 déjà vu the end";
+  StreamDecoder decoder(*tokenizer_, {.decode = {}, .stop = {"never"}});
+  std::string given;
+  for (const TokenId id : tokenizer_->encode(text, false)) given += decoder.feed(id);
+  given += decoder.finish();
+  EXPECT_EQ(given, text);
+  EXPECT_EQ(decoder.num_chars(), 24);
+}
+
 // 50,000 tokens would take minutes if each decoded all before it.
 TEST_P(Streamed, CostsTheSameForEveryToken) {
   Ids ids(50000);

@@ -3,28 +3,22 @@
 #include <cmath>
 #include <limits>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/error.h"
+#include "base/exact_integer.h"
 
 namespace lmdeploy {
 namespace {
 
 using nlohmann::json;
 
-constexpr double kMaxExactInteger = 9007199254740992.0;  // 2^53
-
-// A whole number, also one that a tool wrote as 4096.0.
 std::optional<std::int64_t> find_whole(const json& value) {
-  if (value.is_number_unsigned()) {
-    const auto number = value.get<std::uint64_t>();
-    if (number > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) return std::nullopt;
-    return static_cast<std::int64_t>(number);
-  }
-  if (value.is_number_integer()) return value.get<std::int64_t>();
-  if (!value.is_number_float()) return std::nullopt;
-  const double number = value.get<double>();
-  if (std::abs(number) > kMaxExactInteger || number != std::floor(number)) return std::nullopt;
-  return static_cast<std::int64_t>(number);
+  if (value.is_number_float()) return exact_integer(value.get<double>());
+  if (!value.is_number_integer()) return std::nullopt;
+  if (value.is_number_unsigned() && !std::in_range<std::int64_t>(value.get<std::uint64_t>()))
+    return std::nullopt;
+  return value.get<std::int64_t>();
 }
 
 std::string shortened(std::string text) {

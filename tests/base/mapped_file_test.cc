@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy {
 namespace {
@@ -21,19 +22,9 @@ using ::testing::HasSubstr;
 
 class MappedFileTest : public ::testing::Test {
  protected:
-  MappedFileTest() : folder_(fs::path(::testing::TempDir()) / "mapped_file_test") {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_);
-  }
-  ~MappedFileTest() override { fs::remove_all(folder_); }
+  fs::path write(const std::string& content) const { return folder_.write("file.bin", content); }
 
-  fs::path write(const std::string& content) const {
-    const fs::path path = folder_ / "file.bin";
-    std::ofstream(path, std::ios::binary) << content;
-    return path;
-  }
-
-  fs::path folder_;
+  const testing::TempFolder folder_;
 };
 
 std::string text(std::span<const std::byte> bytes) {
@@ -79,7 +70,7 @@ TEST_F(MappedFileTest, NamesThePathOfWhatItCannotOpen) {
 }
 
 TEST_F(MappedFileTest, RefusesAFolderAndADevice) {
-  EXPECT_THROW(MappedFile{folder_}, Error);
+  EXPECT_THROW(MappedFile{folder_.path()}, Error);
   EXPECT_THROW(MappedFile{"/dev/null"}, Error);
 }
 

@@ -9,6 +9,8 @@
 #include <memory>
 #include <string>
 
+#include "support/temp_folder.h"
+
 namespace lmdeploy {
 namespace {
 
@@ -33,15 +35,12 @@ TEST(SystemMemory, ResidentMemoryGrowsWithWhatIsTouched) {
 // A stand-in for /sys/fs/cgroup.
 class CgroupTree : public ::testing::Test {
  protected:
-  CgroupTree() : mount_(fs::path(::testing::TempDir()) / "cgroup_tree") { fs::remove_all(mount_); }
-  ~CgroupTree() override { fs::remove_all(mount_); }
-
   void write(const std::string& path, const std::string& content) const {
-    fs::create_directories((mount_ / path).parent_path());
-    std::ofstream(mount_ / path) << content << "\n";
+    folder_.write(path, content + "\n");
   }
 
-  fs::path mount_;
+  const testing::TempFolder folder_;
+  const std::filesystem::path mount_ = folder_.path();
 };
 
 TEST_F(CgroupTree, NoGroupsNoLimit) {

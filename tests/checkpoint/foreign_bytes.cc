@@ -1,8 +1,5 @@
 #include "checkpoint/foreign_bytes.h"
 
-#include <unistd.h>
-
-#include <algorithm>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
@@ -17,33 +14,6 @@ constexpr std::size_t kAlignment = 32;
 enum ValueType : std::uint32_t { kU32 = 4, kF32 = 6, kString = 8 };
 
 }  // namespace
-
-TempFolder::TempFolder() {
-  std::string pattern = (fs::temp_directory_path() / "lmdeploy-test-XXXXXX").string();
-  if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp " + pattern);
-  path_ = pattern;
-}
-
-TempFolder::~TempFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
-fs::path TempFolder::write(const std::string& name, std::string_view bytes) const {
-  const fs::path path = path_ / name;
-  fs::create_directories(path.parent_path());
-  std::ofstream out(path, std::ios::binary);
-  out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
-  if (!out) throw std::runtime_error("cannot write " + path.string());
-  return path;
-}
-
-std::vector<std::string> TempFolder::names() const {
-  std::vector<std::string> result;
-  for (const auto& item : fs::directory_iterator(path_)) result.push_back(item.path().filename().string());
-  std::sort(result.begin(), result.end());
-  return result;
-}
 
 std::string read_bytes(const fs::path& path) {
   std::ifstream in(path, std::ios::binary);

@@ -6,25 +6,10 @@
 #include <vector>
 
 #include "base/error.h"
+#include "support/temp_folder.h"
 
 // Files as they come from outside: whole, or damaged in one place.
 namespace lmdeploy::testing {
-
-// A folder that is removed with all that is in it.
-class TempFolder {
- public:
-  TempFolder();
-  ~TempFolder();
-  TempFolder(const TempFolder&) = delete;
-  TempFolder& operator=(const TempFolder&) = delete;
-
-  const std::filesystem::path& path() const { return path_; }
-  std::filesystem::path write(const std::string& name, std::string_view bytes) const;
-  std::vector<std::string> names() const;  // of what lies in it, sorted
-
- private:
-  std::filesystem::path path_;
-};
 
 std::string read_bytes(const std::filesystem::path& path);
 

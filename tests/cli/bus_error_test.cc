@@ -3,17 +3,17 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
-#include <fstream>
+#include <string>
 
 #include "base/mapped_file.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy::cli {
 namespace {
 
 TEST(BusErrorDeathTest, AFileThatShrinksWhileItIsReadEndsTheProcessWithAMessage) {
-  const auto path = std::filesystem::path(testing::TempDir()) / "shrinking.bin";
-  constexpr std::size_t kBytes = 1 << 20;
-  std::ofstream(path) << std::string(kBytes, 'x');
+  const testing::TempFolder folder;
+  const auto path = folder.write("weights.bin", std::string(1 << 20, 'x'));
   const auto read_shortened_file = [&] {
     report_bus_errors();
     const MappedFile file(path);
@@ -21,8 +21,7 @@ TEST(BusErrorDeathTest, AFileThatShrinksWhileItIsReadEndsTheProcessWithAMessage)
     volatile const std::byte last = file.bytes().back();
     static_cast<void>(last);
   };
-  EXPECT_EXIT(read_shortened_file(), testing::ExitedWithCode(1), "became shorter.*\n.*start again");
-  std::filesystem::remove(path);
+  EXPECT_EXIT(read_shortened_file(), ::testing::ExitedWithCode(1), "became shorter.*\n.*start again");
 }
 
 }  // namespace

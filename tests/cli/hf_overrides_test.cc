@@ -2,12 +2,12 @@
 
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "cli/usage_error.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy::cli {
 namespace {
@@ -16,22 +16,18 @@ namespace fs = std::filesystem;
 
 class HfOverridesTest : public ::testing::Test {
  protected:
-  HfOverridesTest() : root_(fs::temp_directory_path() / ("lmdeploy_overrides_" + std::to_string(getpid()))) {
+  HfOverridesTest() {
     setenv("LMDEPLOY_CACHE", (root_ / "cache").c_str(), 1);
-    fs::create_directories(root_ / "model");
-    std::ofstream(root_ / "model" / "config.json")
-        << R"({"rope_theta": 1e4, "rope_scaling": {"type": "dynamic", "factor": 2}, "pad": 1})";
-    std::ofstream(root_ / "model" / "tokenizer.json") << "{}";
+    root_.write("model/config.json",
+                R"({"rope_theta": 1e4, "rope_scaling": {"type": "dynamic", "factor": 2}, "pad": 1})");
+    root_.write("model/tokenizer.json", "{}");
   }
-  ~HfOverridesTest() override {
-    unsetenv("LMDEPLOY_CACHE");
-    fs::remove_all(root_);
-  }
+  ~HfOverridesTest() override { unsetenv("LMDEPLOY_CACHE"); }
   nlohmann::json config(const std::vector<std::string>& overrides) {
     std::ifstream in(overridden_folder(root_ / "model", overrides) / "config.json");
     return nlohmann::json::parse(in);
   }
-  fs::path root_;
+  const testing::TempFolder root_;
 };
 
 TEST_F(HfOverridesTest, MergesDeeplyAndLaterOnesWin) {

@@ -2,12 +2,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
 
 #include "base/error.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy::cli {
 namespace {
@@ -17,12 +17,7 @@ using ::testing::HasSubstr;
 
 class ModelSourceTest : public ::testing::Test {
  protected:
-  ModelSourceTest() : folder_(fs::temp_directory_path() / ("lmdeploy_source_" + std::to_string(getpid()))) {
-    fs::remove_all(folder_);
-    fs::create_directories(folder_ / "model");
-    std::ofstream(folder_ / "model" / "config.json") << "{}";
-  }
-  ~ModelSourceTest() override { fs::remove_all(folder_); }
+  ModelSourceTest() { folder_.write("model/config.json", "{}"); }
 
   static ModelSource find(const fs::path& model) {
     ModelOptions options;
@@ -37,7 +32,7 @@ class ModelSourceTest : public ::testing::Test {
     }
     return "it did not fail";
   }
-  fs::path folder_;
+  const testing::TempFolder folder_;
 };
 
 TEST_F(ModelSourceTest, AFolderIsItself) {

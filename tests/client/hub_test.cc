@@ -2,7 +2,6 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <sstream>
@@ -10,6 +9,7 @@
 
 #include "base/error.h"
 #include "client/stand_in_hub.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy::client {
 namespace {
@@ -25,14 +25,6 @@ std::string read(const fs::path& path) {
 
 class HubTest : public ::testing::Test {
  protected:
-  HubTest() {
-    const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-    cache_ =
-        fs::temp_directory_path() / (std::string("lmdeploy_hub_") + info->name() + std::to_string(getpid()));
-    fs::remove_all(cache_);
-  }
-  ~HubTest() override { fs::remove_all(cache_); }
-
   fs::path repo() const { return cache_ / "models--org--model"; }
   fs::path blob(const std::string& path, const std::string& content) const {
     return repo() / "blobs" / StandInHub::etag_of(path, content);
@@ -52,7 +44,8 @@ class HubTest : public ::testing::Test {
 
   const std::string weights_ = std::string(100'000, 'w') + "end";
   StandInHub hub_;
-  fs::path cache_;
+  const lmdeploy::testing::TempFolder folder_;
+  const fs::path cache_ = folder_.path();
 };
 
 TEST_F(HubTest, FillsTheCacheInTheHubsLayout) {

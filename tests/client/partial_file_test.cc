@@ -2,11 +2,11 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <filesystem>
 
 #include "base/error.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy::client {
 namespace {
@@ -14,7 +14,7 @@ namespace {
 namespace fs = std::filesystem;
 
 TEST(PartialFile, GrowsOverReopeningAndStartsAnew) {
-  const fs::path folder = fs::temp_directory_path() / ("lmdeploy_partial_" + std::to_string(getpid()));
+  const lmdeploy::testing::TempFolder folder;
   const fs::path path = folder / "deep" / "file.incomplete";
   {
     PartialFile(path).append("abc");
@@ -29,7 +29,6 @@ TEST(PartialFile, GrowsOverReopeningAndStartsAnew) {
     file.append("x");
   }
   EXPECT_EQ(fs::file_size(path), 1U);
-  fs::remove_all(folder);
 }
 
 TEST(PartialFile, NamesAFullDisk) {

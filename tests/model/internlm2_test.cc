@@ -1,6 +1,5 @@
 // InternLM2's biases, which no golden has: the same random model in Llama's layout and in InternLM2's.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <map>
@@ -8,6 +7,7 @@
 
 #include "checkpoint/writer.h"
 #include "model/model_session.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy::testing {
 namespace {
@@ -97,8 +97,8 @@ class RandomModel {
 };
 
 std::vector<Logits> run(const Tensors& tensors, const std::string& architecture, const char* bias_key) {
-  const std::filesystem::path folder = ::testing::TempDir() + fmt::format("internlm2_test_{}", getpid());
-  std::filesystem::create_directories(folder);
+  const TempFolder temp;
+  const std::filesystem::path& folder = temp.path();
   const nlohmann::json config{{"architectures", {architecture}},
                               {"model_type", architecture == "LlamaForCausalLM" ? "llama" : "internlm2"},
                               {"torch_dtype", "float32"},
@@ -122,7 +122,6 @@ std::vector<Logits> run(const Tensors& tensors, const std::string& architecture,
   Cpu cpu;
   const auto model = load_model(cpu.ctx, folder, {});
   auto logits = ModelSession(cpu.ctx, *model, 1, 64).prefill(0, random_ids(30, kVocab, 1), 30);
-  std::filesystem::remove_all(folder);
   return logits;
 }
 

@@ -1,7 +1,6 @@
 // What is wrong with a folder is said by name: the tensor, the shape expected and the one found.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <functional>
@@ -11,6 +10,7 @@
 #include "checkpoint/checkpoint.h"
 #include "checkpoint/writer.h"
 #include "model/model_session.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy::testing {
 namespace {
@@ -23,9 +23,7 @@ class EditedFolder {
  public:
   using Edit = std::function<bool(TensorSpec& spec)>;  // false: leave it out
 
-  EditedFolder(const std::string& golden, const Edit& edit)
-      : path_(::testing::TempDir() + fmt::format("load_error_{}", getpid())) {
-    std::filesystem::create_directories(path_);
+  EditedFolder(const std::string& golden, const Edit& edit) {
     const Checkpoint source(golden_folder(golden));
     std::vector<TensorSpec> specs;
     for (const std::string& name : source.names()) {
@@ -41,7 +39,6 @@ class EditedFolder {
     writer.finish();
     std::filesystem::copy_file(golden_folder(golden) / "config.json", path_ / "config.json");
   }
-  ~EditedFolder() { std::filesystem::remove_all(path_); }
 
   void edit_config(const std::string& key, const nlohmann::json& value) {
     nlohmann::json config = nlohmann::json::parse(std::ifstream(path_ / "config.json"));
@@ -51,7 +48,8 @@ class EditedFolder {
   const std::filesystem::path& path() const { return path_; }
 
  private:
-  std::filesystem::path path_;
+  const TempFolder folder_;
+  const std::filesystem::path& path_ = folder_.path();
 };
 
 std::string load_error(const std::filesystem::path& folder) {

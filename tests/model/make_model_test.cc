@@ -1,6 +1,5 @@
 // tools/make_model: its folders load, their activations stay sane, and both layouts hold one model.
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -9,6 +8,7 @@
 #include "make_model_texts.h"
 #include "make_model_weights.h"
 #include "model/model_session.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy::testing {
 namespace {
@@ -17,8 +17,6 @@ using make_model::Layout;
 
 class MakeModel : public ::testing::Test {
  protected:
-  void TearDown() override { std::filesystem::remove_all(root_); }
-
   std::filesystem::path make(const std::string& name, Layout layout, std::uint64_t seed) {
     const make_model::ModelShape& shape = *make_model::find_shape("tiny");
     std::filesystem::create_directories(root_ / name);
@@ -32,7 +30,7 @@ class MakeModel : public ::testing::Test {
   }
 
   Cpu cpu_;
-  std::filesystem::path root_ = ::testing::TempDir() + "make_model_" + std::to_string(getpid());
+  const TempFolder root_;
 };
 
 TEST_F(MakeModel, LayoutsHoldTheSameModel) {

@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "golden.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy {
 namespace {
@@ -12,7 +13,7 @@ namespace {
 using ::lmdeploy::testing::golden;
 using ::lmdeploy::testing::read;
 using ::lmdeploy::testing::read_json;
-using ::lmdeploy::testing::TemporaryFolder;
+using ::lmdeploy::testing::TempFolder;
 using ::testing::HasSubstr;
 
 std::string render(const std::string& source, ChatInput input = {}) {
@@ -126,7 +127,7 @@ TEST(ChatTemplate, HasNoWayOutOfTheTemplate) {
 }
 
 TEST(ChatTemplate, IsFoundInTheFolder) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("tokenizer.json", read(golden("text/byte_level/tokenizer.json")));
   const auto tokenizer = Tokenizer::load(folder.path());
   const auto rendered = [&](const ChatInput& input = {}) {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "golden.h"
+#include "support/temp_folder.h"
 
 namespace lmdeploy {
 namespace {
@@ -11,7 +12,7 @@ namespace {
 using ::lmdeploy::testing::golden;
 using ::lmdeploy::testing::read;
 using ::lmdeploy::testing::read_json;
-using ::lmdeploy::testing::TemporaryFolder;
+using ::lmdeploy::testing::TempFolder;
 using Ids = std::vector<TokenId>;
 
 std::unique_ptr<Tokenizer> load(const std::string& name) {
@@ -125,7 +126,7 @@ TEST(TokenizerJson, RefusesTextThatIsNotUtf8) {
 }
 
 TEST(TokenizerJson, ObeysAddBosTokenOfTheConfiguration) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   folder.write("tokenizer.json", read(golden("text") / "byte_fallback" / "tokenizer.json"));
   folder.write("tokenizer_config.json", R"({"add_bos_token": false, "bos_token": "<s>"})");
   const auto tokenizer = Tokenizer::load(folder.path());
@@ -141,7 +142,7 @@ struct Damage {
 class DamagedFolder : public ::testing::TestWithParam<Damage> {};
 
 TEST_P(DamagedFolder, IsAnError) {
-  const TemporaryFolder folder;
+  const TempFolder folder;
   if (!GetParam().file.empty()) folder.write(GetParam().file, GetParam().text);
   if (GetParam().file == "tokenizer_config.json")
     folder.write("tokenizer.json", read(golden("text") / "byte_level" / "tokenizer.json"));

@@ -34,7 +34,9 @@ ALLOWED_HEADERS = {
 }
 
 # The engine's policy is integers: no tensors, no models.
-ENGINE_POLICY = re.compile(r"engine/(scheduler|block_manager|prefix_cache|sequence|request|token_mask)\.(h|cc)$")
+ENGINE_POLICY = re.compile(
+    r"engine/(scheduler|block_manager|block_index|prefix_cache|lru_list|keyed_hash|step_cost|cost_model|cache_plan"
+    r"|sequence|request|token_mask)\.(h|cc)$")
 
 # Headers of one device's kernels are private to ops.
 OPS_PRIVATE = re.compile(r"^ops/(ref|cpu|cuda)/")
@@ -50,6 +52,7 @@ class Rule:
 INCLUDE_RULES = [
     Rule(re.compile(r"^boost/(beast|asio|url)"), re.compile(r"^server/http"), "the HTTP library stays in src/server/http*"),
     Rule(re.compile(r"^curl/"), re.compile(r"^client/http_client"), "libcurl stays in src/client/http_client*"),
+    Rule(re.compile(r"^prometheus/"), re.compile(r"^server/metric"), "prometheus-cpp stays in src/server/metric*"),
     Rule(re.compile(r"^iostream$"), re.compile(r"^cli/"), "<iostream> stays in src/cli"),
     Rule(re.compile(r"^cuda"), re.compile(r"(^|/)cuda/"), "CUDA headers stay in a cuda/ folder"),
     Rule(re.compile(r"(^|/)utils?\.h"), re.compile(r"$^"), "no header called utils: name what it holds"),

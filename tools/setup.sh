@@ -10,8 +10,8 @@ MIN_CMAKE=3.25
 
 BUILD_PACKAGES=(ca-certificates curl make g++ cmake ninja-build
   libssl-dev libcurl4-openssl-dev
-  nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libsentencepiece-dev
-  libgtest-dev libgmock-dev
+  nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libsentencepiece-dev prometheus-cpp-dev
+  libgtest-dev libgmock-dev librapidcheck-dev
   python3 python3-pip python3-venv)
 CHECK_PACKAGES=(clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev)
 BENCH_PACKAGES=(libbenchmark-dev)

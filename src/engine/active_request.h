@@ -1,8 +1,11 @@
 #pragma once
 #include <algorithm>
+#include <optional>
 #include <utility>
 
+#include "engine/prompt_scores.h"
 #include "engine/request.h"
+#include "engine/request_clock.h"
 #include "engine/sampler.h"
 #include "engine/sequence.h"
 
@@ -13,20 +16,32 @@ struct ActiveRequest {
   // session_len: prompt and answer, more than the prompt's length.
   ActiveRequest(RequestId id, Request&& request, std::int32_t session_len, std::int32_t vocab_size,
                 Sink sink_in)
-      : sampling(request, vocab_size), sink(std::move(sink_in)) {
+      : sampling(request, vocab_size),
+        sink(std::move(sink_in)),
+        prompt_only(request.prompt_only),
+        deadline(request.deadline),
+        clock(std::chrono::steady_clock::now()) {
     sequence.id = id;
     sequence.prompt_len = static_cast<std::int32_t>(request.prompt_ids.size());
     sequence.token_ids = std::move(request.prompt_ids);
     const std::int32_t room = session_len - sequence.prompt_len;
-    const std::int32_t max_new_tokens = request.max_new_tokens > 0 ? request.max_new_tokens : room;
+    std::int32_t max_new_tokens = request.max_new_tokens > 0 ? request.max_new_tokens : room;
+    if (prompt_only) max_new_tokens = 1;  // what is drawn behind the prompt is not sent
     sequence.max_len = sequence.prompt_len + std::min(max_new_tokens, room);
     sequence.stop_token_ids = std::move(request.stop_token_ids);
-    sequence.ignore_stop = request.ignore_eos;
+    sequence.ignore_stop = request.ignore_eos || prompt_only;
+    sequence.cache_salt = std::move(request.cache_salt);
+    sequence.reads_cache = !request.prompt_logprobs;
+    if (request.prompt_logprobs) prompt_scores.emplace(sequence.prompt_len, request.num_top_logprobs);
   }
 
   Sequence sequence;
   SamplingState sampling;
   Sink sink;
+  std::optional<PromptScores> prompt_scores;  // until they are sent
+  bool prompt_only;
+  std::chrono::steady_clock::time_point deadline;
+  RequestClock clock;
 };
 
 }  // namespace lmdeploy

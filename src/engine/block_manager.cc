@@ -6,7 +6,8 @@
 
 namespace lmdeploy {
 
-BlockManager::BlockManager(std::int32_t num_blocks, std::int32_t block_len) : block_len_(block_len) {
+BlockManager::BlockManager(std::int32_t num_blocks, std::int32_t block_len, const HashKey& key)
+    : block_len_(block_len), cached_(num_blocks), index_(num_blocks, block_len, key) {
   CHECK(num_blocks > 0 && block_len > 0, "num_blocks {}, block_len {}", num_blocks, block_len);
   num_refs_.resize(static_cast<std::size_t>(num_blocks));
   free_.reserve(num_refs_.size());
@@ -15,6 +16,8 @@ BlockManager::BlockManager(std::int32_t num_blocks, std::int32_t block_len) : bl
 
 void BlockManager::reset() noexcept {
   std::fill(num_refs_.begin(), num_refs_.end(), 0);
+  index_.clear();
+  cached_.clear();
   free_.clear();
   for (std::int32_t block = num_blocks() - 1; block >= 0; block--) free_.push_back(block);
 }
@@ -24,8 +27,14 @@ std::int32_t BlockManager::blocks_for(std::int64_t num_tokens) const noexcept {
 }
 
 void BlockManager::allocate(std::int32_t count, std::vector<std::int32_t>& block_table) {
-  CHECK(can_allocate(count), "{} blocks wanted, {} free", count, num_free());
+  CHECK(can_allocate(count), "{} blocks wanted, {} free, {} cached", count, num_free(), num_cached());
   for (std::int32_t i = 0; i < count; i++) {
+    if (free_.empty()) {
+      const std::int32_t evicted = cached_.oldest();
+      index_.erase(evicted);
+      cached_.remove(evicted);
+      free_.push_back(evicted);
+    }
     const std::int32_t block = free_.back();
     free_.pop_back();
     num_refs_[static_cast<std::size_t>(block)] = 1;
@@ -35,18 +44,35 @@ void BlockManager::allocate(std::int32_t count, std::vector<std::int32_t>& block
 
 void BlockManager::retain(std::int32_t block) {
   std::int32_t& num_refs = num_refs_.at(static_cast<std::size_t>(block));
-  CHECK(num_refs > 0, "block {} is free", block);
+  if (num_refs == 0) {
+    CHECK(cached_.contains(block), "block {} is free", block);
+    cached_.remove(block);
+  }
   num_refs++;
 }
 
 void BlockManager::release(std::vector<std::int32_t>& block_table) {
-  while (!block_table.empty()) {
-    const std::int32_t block = block_table.back();
-    std::int32_t& num_refs = num_refs_.at(static_cast<std::size_t>(block));
-    CHECK(num_refs > 0, "block {} is free already", block);
-    block_table.pop_back();
-    if (--num_refs == 0) free_.push_back(block);
-  }
+  for (; !block_table.empty(); block_table.pop_back()) release(block_table.back());
+}
+
+void BlockManager::release(std::int32_t block) {
+  std::int32_t& num_refs = num_refs_.at(static_cast<std::size_t>(block));
+  CHECK(num_refs > 0, "block {} is free already", block);
+  if (--num_refs > 0) return;
+  if (has_content(block))
+    cached_.add_newest(block);
+  else
+    free_.push_back(block);
+}
+
+void BlockManager::set_content(std::int32_t block, const BlockContent& content) {
+  CHECK(num_refs(block) > 0, "block {} is not in use", block);
+  index_.insert(block, content);
+}
+
+void BlockManager::erase_content(std::int32_t block) {
+  CHECK(num_refs(block) > 0, "block {} is not in use", block);
+  index_.erase(block);
 }
 
 void BlockManager::check_integrity() const {
@@ -56,9 +82,24 @@ void BlockManager::check_integrity() const {
     CHECK(i < is_free.size() && !is_free[i], "block {} is free twice", block);
     is_free[i] = true;
   }
-  for (std::size_t i = 0; i < num_refs_.size(); i++)
-    CHECK(is_free[i] == (num_refs_[i] == 0), "block {} has {} references, free: {}", i, num_refs_[i],
-          is_free[i] ? "yes" : "no");
+  std::vector<std::int32_t> age(num_refs_.size(), 0);  // 0: in use; 1: the last that would be evicted
+  std::int32_t num_newer = num_cached();
+  for (std::int32_t block = cached_.oldest(); block != cached_.end(); block = cached_.newer(block))
+    age[static_cast<std::size_t>(block)] = num_newer--;
+  CHECK(num_newer == 0, "{} blocks are cached, {} more were counted", num_cached(), num_newer);
+  for (std::int32_t block = 0; block < num_blocks(); block++) {
+    const auto i = static_cast<std::size_t>(block);
+    const bool is_cached = cached_.contains(block);
+    CHECK(int{is_free[i]} + int{is_cached} + int{num_refs_[i] > 0} == 1,
+          "block {} has {} references, free: {}, cached: {}", block, num_refs_[i], is_free[i] ? "yes" : "no",
+          is_cached ? "yes" : "no");
+    CHECK(has_content(block) ? !is_free[i] : !is_cached, "block {}: free with a content or cached without",
+          block);
+    if (!has_content(block) || index_.parent(block) < 0) continue;
+    const std::int32_t parent = index_.parent(block);
+    CHECK(has_content(parent) && age[static_cast<std::size_t>(parent)] < std::max(age[i], 1),
+          "block {} would outlive its parent {}", block, parent);
+  }
 }
 
 }  // namespace lmdeploy

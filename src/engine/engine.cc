@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <limits>
+#include <random>
 #include <thread>
 #include <utility>
 
@@ -14,9 +15,37 @@ namespace lmdeploy {
 namespace {
 
 // Of a step on the CPU: with more rows than this a linear layer gets no faster per row, only the step longer.
-// While answers run a short pause between their tokens is worth more than the last few percent.
-constexpr std::int32_t kPrefillChunkLen = 512;
-constexpr std::int32_t kMixedChunkLen = 128;
+constexpr std::int32_t kMaxChunkLen = 512;
+
+// What steps take until they have been measured: as on one slow core. To guess too high costs some short
+// steps; too low, a long pause of everything.
+StepCost guess_cost(const ModelInfo& info) {
+  constexpr double kReadBytesPerMs = 10e6;  // of memory
+  constexpr double kFlopsPerMs = 50e6;
+  constexpr double kAttentionFlopsPerMs = 20e6;
+  constexpr double kBytesPerElement = 2;
+  constexpr double kHeadsPerKvHead = 4;  // unknown here; of grouped-query models mostly
+  constexpr double kMinMs = 1e-3;        // of a model without weights to read
+  const double weight_bytes = static_cast<double>(info.decode_read_bytes);
+  const double token_kv_bytes =
+      static_cast<double>(KvPool::block_bytes(info.kv_layout, info.num_layers)) / info.kv_layout.block_len;
+  const double token_flops = 2 * weight_bytes / kBytesPerElement;
+  const double pair_flops = 2 * kHeadsPerKvHead * token_kv_bytes / kBytesPerElement;
+  StepCost cost;
+  cost.step_ms = weight_bytes / kReadBytesPerMs + kMinMs;
+  cost.token_ms = token_flops / kFlopsPerMs + kMinMs;
+  cost.draw_ms = static_cast<double>(info.vocab_size) * 1e-5 + kMinMs;  // 10 ns for each logit
+  cost.pair_ms = pair_flops / kAttentionFlopsPerMs;
+  cost.context_token_ms = token_kv_bytes / kReadBytesPerMs;
+  return cost;
+}
+
+HashKey random_hash_key() {
+  std::random_device random;
+  const auto word = [&] { return std::uint64_t{random()} << 32 | random(); };
+  const std::uint64_t first = word();
+  return {first, word()};
+}
 
 SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo& info) {
   const std::int64_t block_bytes = KvPool::block_bytes(info.kv_layout, info.num_layers);
@@ -30,8 +59,10 @@ SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo
       std::min<std::int64_t>(num_blocks, std::numeric_limits<std::int32_t>::max() - 1));
   result.block_len = info.kv_layout.block_len;
   result.max_batch_size = options.max_batch_size;
-  result.prefill_chunk_len = std::min(options.max_prefill_token_num, kPrefillChunkLen);
-  result.mixed_chunk_len = std::min(options.max_prefill_token_num, kMixedChunkLen);
+  result.max_prompt_tokens = std::min(options.max_prefill_token_num, kMaxChunkLen);
+  result.cost = guess_cost(info);
+  result.enable_prefix_caching = options.enable_prefix_caching;
+  result.hash_key = random_hash_key();
   return result;
 }
 

@@ -1,5 +1,6 @@
 #include "engine/engine_loop.h"
 
+#include <algorithm>
 #include <exception>
 #include <span>
 #include <utility>
@@ -9,6 +10,8 @@
 
 namespace lmdeploy {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 // An idle engine sleeps until something arrives; one whose model fails tries it again this often.
 constexpr std::chrono::milliseconds kIdleWait = std::chrono::hours(1);
@@ -25,6 +28,7 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
       policy_(policy),
       mailbox_(mailbox),
       scheduler_(policy),
+      cost_model_(policy.cost),
       pool_(options.num_threads),
       workspace_(host_allocator()),
       kv_pool_(host_allocator(), model.info().kv_layout, model.info().num_layers,
@@ -45,6 +49,7 @@ void EngineLoop::run() {
     try {
       if (!healthy_) probe();
       take_mail();
+      end_overdue();
       if (!scheduler_.idle()) step();
     } catch (const std::exception& e) {
       fail_all(e.what());
@@ -64,20 +69,25 @@ void EngineLoop::take_mail() {
     const RequestId id = request->sequence.id;
     const auto [entry, is_new] = active_.try_emplace(id, std::move(request));
     CHECK(is_new, "request {} came twice", id);
+    if (entry->second->deadline != Clock::time_point::max()) deadlines_.emplace(entry->second->deadline, id);
     scheduler_.add(entry->second->sequence);
   }
   mail_.requests.clear();
-  for (const RequestId id : mail_.aborts) abort(id);
+  for (const RequestId id : mail_.aborts) end_early(id, FinishReason::abort, {});
   mail_.aborts.clear();
+}
+
+void EngineLoop::end_overdue() {
+  while (!deadlines_.empty() && deadlines_.begin()->first <= Clock::now())
+    end_early(deadlines_.begin()->second, FinishReason::timeout,
+              "the time that the request was given is over");
 }
 
 void EngineLoop::step() {
   const StepPlan plan = scheduler_.schedule();
-  rows_.clear();
-  for (const Chunk& chunk : plan.chunks)
-    if (chunk.draws) rows_.push_back(active_.at(chunk.sequence->id)->sampling.row());
+  mark_phases(plan);
   try {
-    runner_.run(plan, rows_);
+    compute(plan);
   } catch (const std::exception& e) {
     fail_step(plan, e.what());
     return;
@@ -89,27 +99,56 @@ void EngineLoop::step() {
   if (scheduler_.idle()) check_idle();
 }
 
-// Before the commit, which moves answer_len.
-void EngineLoop::count(const StepPlan& plan) {
-  for (const Chunk& chunk : plan.chunks)
-    if (chunk.draws && chunk.sequence->answer_len() == 0)
-      stats_.num_prompt_tokens += static_cast<std::uint64_t>(chunk.sequence->prompt_len);
-  for (const TokenId token : runner_.tokens()) stats_.num_generated_tokens += token >= 0 ? 1 : 0;
+void EngineLoop::compute(const StepPlan& plan) {
+  draws_.clear();
+  scores_.clear();
+  for (const Chunk& chunk : plan.chunks) {
+    ActiveRequest& request = *active_.at(chunk.sequence->id);
+    if (chunk.draws) draws_.push_back(request.sampling.draw());
+    scores_.push_back(request.prompt_scores ? &*request.prompt_scores : nullptr);
+  }
+  const Clock::time_point begin = Clock::now();
+  runner_.run(plan, draws_, scores_);
+  cost_model_.observe(plan.work, std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+  scheduler_.set_cost(cost_model_.cost());
 }
 
-void EngineLoop::deliver(const StepPlan& plan) {
+void EngineLoop::mark_phases(const StepPlan& plan) {
+  if (plan.admitted.empty() && plan.preempted.empty()) return;
+  const Clock::time_point now = Clock::now();
+  for (const Sequence* sequence : plan.preempted)
+    active_.at(sequence->id)->clock.enter(RequestClock::Phase::preempted, now);
+  for (const Sequence* sequence : plan.admitted) {
+    RequestClock& clock = active_.at(sequence->id)->clock;
+    if (clock.phase() == RequestClock::Phase::queued) clock.enter(RequestClock::Phase::prefill, now);
+  }
+}
+
+// Before the commit, which moves answer_len.
+void EngineLoop::count(const StepPlan& plan) {
+  stats_.num_computed_tokens += static_cast<std::uint64_t>(plan.work.num_tokens);
   std::size_t draw_idx = 0;
   for (const Chunk& chunk : plan.chunks) {
     if (!chunk.draws) continue;
-    const TokenId token = runner_.tokens()[draw_idx];
-    const float logprob = runner_.logprobs()[draw_idx];
-    draw_idx++;
-    const auto entry = active_.find(chunk.sequence->id);
-    ActiveRequest& request = *entry->second;
-    if (token >= 0) request.sampling.accept(token);
+    const bool drew = runner_.tokens()[draw_idx++] >= 0;
+    if (chunk.sequence->answer_len() == 0)
+      stats_.num_prompt_tokens += static_cast<std::uint64_t>(chunk.sequence->prompt_len);
+    if (drew && !active_.at(chunk.sequence->id)->prompt_only) stats_.num_generated_tokens++;
+  }
+}
+
+void EngineLoop::deliver(const StepPlan& plan) {
+  const Clock::time_point now = Clock::now();
+  std::size_t draw_idx = 0;
+  for (const Chunk& chunk : plan.chunks) {
+    if (!chunk.draws) continue;
+    const TokenScore& drawn = runner_.drawn()[draw_idx++];
+    ActiveRequest& request = *active_.at(chunk.sequence->id);
+    if (drawn.token >= 0) request.sampling.accept(drawn.token);
+    request.clock.enter(RequestClock::Phase::decode, now);
     const bool is_last = request.sequence.finish_reason != FinishReason::none;
-    send(request, token, logprob, token >= 0 ? std::string() : kNoToken);
-    if (is_last) active_.erase(entry);
+    send(request, drawn, drawn.token >= 0 ? std::string() : kNoToken);
+    if (is_last) forget(request);
   }
 }
 
@@ -121,9 +160,9 @@ void EngineLoop::fail_step(const StepPlan& plan, const std::string& error) {
   }
   publish();
   for (const Chunk& chunk : plan.chunks) {
-    const auto entry = active_.find(chunk.sequence->id);
-    send(*entry->second, -1, 0, error);
-    active_.erase(entry);
+    ActiveRequest& request = *active_.at(chunk.sequence->id);
+    send(request, {}, error);
+    forget(request);
   }
   probe();
 }
@@ -135,15 +174,22 @@ void EngineLoop::fail_all(const std::string& error) noexcept {
   probe();
 }
 
-void EngineLoop::abort(RequestId id) {
+// Nothing where the request has ended already.
+void EngineLoop::end_early(RequestId id, FinishReason reason, const std::string& error) {
   const auto entry = active_.find(id);
   if (entry == active_.end()) return;
   ActiveRequest& request = *entry->second;
   scheduler_.remove(request.sequence);
-  request.sequence.finish_reason = FinishReason::abort;
+  request.sequence.finish_reason = reason;
   publish();
-  send(request, -1, 0, {});
-  active_.erase(entry);
+  send(request, {}, error);
+  forget(request);
+}
+
+void EngineLoop::forget(ActiveRequest& request) {
+  const RequestId id = request.sequence.id;
+  deadlines_.erase({request.deadline, id});
+  active_.erase(id);
 }
 
 void EngineLoop::end_all(FinishReason reason, const std::string& error) noexcept {
@@ -152,21 +198,39 @@ void EngineLoop::end_all(FinishReason reason, const std::string& error) noexcept
   const auto end = [&](ActiveRequest& request) {
     if (!request.sink) return;
     request.sequence.finish_reason = reason;
-    send(request, -1, 0, error);
+    send(request, {}, error);
   };
   for (auto& [id, request] : active_) end(*request);
   active_.clear();
+  deadlines_.clear();
   for (auto& request : mail_.requests)
     if (request) end(*request);
   mail_.requests.clear();
   mail_.aborts.clear();
 }
 
-void EngineLoop::send(ActiveRequest& request, TokenId token, float logprob,
-                      const std::string& error) noexcept {
-  const RequestId id = request.sequence.id;
+void EngineLoop::send(ActiveRequest& request, const TokenScore& drawn, const std::string& error) noexcept {
+  const Sequence& sequence = request.sequence;
+  const RequestId id = sequence.id;
   try {
-    request.sink({id, token, logprob, request.sequence.finish_reason, error});
+    Output output;
+    output.request_id = id;
+    if (!request.prompt_only) {
+      output.token = drawn.token;
+      output.logprob = drawn.logprob;
+      output.top_logprobs = drawn.top;
+    }
+    if (drawn.token >= 0 && request.prompt_scores) {
+      output.prompt_scores = request.prompt_scores->take();
+      request.prompt_scores.reset();
+    }
+    output.finish_reason = sequence.finish_reason;
+    output.error = error;
+    output.timings = request.clock.read(Clock::now());
+    output.timings.num_cached_tokens = std::max(sequence.num_cached, 0);
+    output.timings.num_computed_tokens = static_cast<std::int32_t>(sequence.num_computed_ever);
+    output.timings.num_preemptions = sequence.num_preemptions;
+    request.sink(output);
   } catch (const std::exception& e) {
     log::error("the receiver of request {} failed, so the request ends: {}", id, e.what());
     mail_.aborts.push_back(id);
@@ -178,12 +242,12 @@ void EngineLoop::send(ActiveRequest& request, TokenId token, float logprob,
 // request from a broken model.
 void EngineLoop::probe() noexcept {
   Sequence sequence;
-  ops::SamplingRow row;
-  row.temperature = 0;
+  Draw draw;
+  draw.row.temperature = 0;
   try {
     sequence.token_ids = {0};
     sequence.block_table = {policy_.num_blocks};
-    runner_.run({{{&sequence, 0, 1, true}}, 1}, std::span(&row, 1));
+    runner_.run({.chunks = {{&sequence, 0, 1, true}}, .num_drawn = 1}, std::span(&draw, 1));
     if (!healthy_) log::info("the model computes again");
     healthy_ = true;
   } catch (const std::exception& e) {
@@ -197,7 +261,10 @@ void EngineLoop::publish() noexcept {
   stats_.num_running = scheduler_.num_running();
   stats_.num_waiting = scheduler_.num_waiting();
   stats_.num_used_blocks = scheduler_.blocks().num_used();
+  stats_.num_cached_blocks = scheduler_.blocks().num_cached();
   stats_.num_preemptions = scheduler_.num_preemptions();
+  stats_.num_cache_query_tokens = scheduler_.num_cache_query_tokens();
+  stats_.num_cache_hit_tokens = scheduler_.num_cache_hit_tokens();
   mailbox_.publish(stats_, scheduler_.num_waiting_tokens());
 }
 

@@ -2,10 +2,13 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
+#include "engine/cost_model.h"
 #include "engine/mailbox.h"
 #include "engine/runner.h"
 #include "engine/scheduler.h"
@@ -27,13 +30,17 @@ class EngineLoop {
   std::chrono::milliseconds max_wait() const noexcept;
   void take_mail();
   void step();
+  void compute(const StepPlan& plan);
+  void mark_phases(const StepPlan& plan);
   void count(const StepPlan& plan);
   void deliver(const StepPlan& plan);
   void fail_step(const StepPlan& plan, const std::string& error);
   void fail_all(const std::string& error) noexcept;
-  void abort(RequestId id);
+  void end_overdue();
+  void end_early(RequestId id, FinishReason reason, const std::string& error);
   void end_all(FinishReason reason, const std::string& error) noexcept;
-  void send(ActiveRequest& request, TokenId token, float logprob, const std::string& error) noexcept;
+  void forget(ActiveRequest& request);
+  void send(ActiveRequest& request, const TokenScore& drawn, const std::string& error) noexcept;
   void probe() noexcept;
   void publish() noexcept;
   void check_idle() const;
@@ -42,6 +49,7 @@ class EngineLoop {
   const SchedulerOptions policy_;
   Mailbox& mailbox_;
   Scheduler scheduler_;
+  CostModel cost_model_;
   ThreadPool pool_;
   Workspace workspace_;
   Ctx ctx_;
@@ -50,7 +58,10 @@ class EngineLoop {
 
   Mailbox::Mail mail_;
   std::unordered_map<RequestId, std::unique_ptr<ActiveRequest>> active_;
-  std::vector<ops::SamplingRow> rows_;
+  // Of the active requests that have one.
+  std::set<std::pair<std::chrono::steady_clock::time_point, RequestId>> deadlines_;
+  std::vector<Draw> draws_;            // of the current step
+  std::vector<PromptScores*> scores_;  // one for each of its chunks
   EngineStats stats_;
   std::atomic<bool> healthy_{true};
   std::string probe_error_;  // while not healthy

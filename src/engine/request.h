@@ -34,13 +34,17 @@ struct TokenBias {
 struct TokenLogprob {
   TokenId token = -1;
   float logprob = 0;
+
+  bool operator==(const TokenLogprob&) const = default;
 };
 
-// What the model thought of one token of the prompt.
+// What the model thought of one token, given all that come before it.
 struct TokenScore {
   TokenId token = -1;
-  float logprob = 0;              // given all tokens before it
-  std::vector<TokenLogprob> top;  // [Request::num_top_logprobs], the most likely first
+  float logprob = 0;
+  std::vector<TokenLogprob> top = {};  // [Request::num_top_logprobs], the most likely first
+
+  bool operator==(const TokenScore&) const = default;
 };
 
 // What a caller asks of the engine: ids in, ids out. Strings end in text/.

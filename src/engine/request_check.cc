@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <cmath>
+#include <span>
+#include <string_view>
 
 namespace lmdeploy {
 namespace {
@@ -16,18 +18,50 @@ std::optional<std::string> sampling_problem(const SamplingParams& p) {
   if (!(p.min_p >= 0 && p.min_p <= 1)) return fmt::format("min_p must be from 0 to 1, found {}", p.min_p);
   if (!(p.repetition_penalty > 0) || std::isinf(p.repetition_penalty))
     return fmt::format("repetition_penalty must be finite and over 0, found {}", p.repetition_penalty);
+  if (!(p.typical_p >= 0 && p.typical_p <= 1))
+    return fmt::format("typical_p must be from 0 to 1, found {}", p.typical_p);
+  if (!std::isfinite(p.presence_penalty))
+    return fmt::format("presence_penalty must be finite, found {}", p.presence_penalty);
+  if (!std::isfinite(p.frequency_penalty))
+    return fmt::format("frequency_penalty must be finite, found {}", p.frequency_penalty);
+  return std::nullopt;
+}
+
+std::optional<std::string> id_problem(std::string_view where, TokenId id, std::int32_t vocab_size) {
+  if (id >= 0 && id < vocab_size) return std::nullopt;
+  return fmt::format("token id {} in {} is outside of the vocabulary of {}", id, where, vocab_size);
+}
+
+std::optional<std::string> ids_problem(std::string_view where, std::span<const TokenId> ids,
+                                       std::int32_t vocab_size) {
+  for (const TokenId id : ids)
+    if (auto found = id_problem(where, id, vocab_size)) return found;
+  return std::nullopt;
+}
+
+std::optional<std::string> token_list_problem(const Request& request, std::int32_t vocab_size) {
+  if (auto found = ids_problem("the prompt", request.prompt_ids, vocab_size)) return found;
+  for (const TokenBias& bias : request.logit_bias) {
+    if (auto found = id_problem("logit_bias", bias.token, vocab_size)) return found;
+    if (!std::isfinite(bias.bias)) return fmt::format("logit_bias must be finite, found {}", bias.bias);
+  }
+  for (const auto& word : request.bad_words) {
+    if (word.empty()) return "bad_words has an empty sequence";
+    if (auto found = ids_problem("bad_words", word, vocab_size)) return found;
+  }
   return std::nullopt;
 }
 
 std::optional<std::string> problem(const Request& request, std::int32_t vocab_size) {
   if (request.prompt_ids.empty()) return "the prompt is empty";
-  for (const TokenId id : request.prompt_ids)
-    if (id < 0 || id >= vocab_size)
-      return fmt::format("token id {} in the prompt is outside of the vocabulary of {}", id, vocab_size);
+  if (auto found = token_list_problem(request, vocab_size)) return found;
   if (request.max_new_tokens < 0)
     return fmt::format("max_new_tokens must be at least 0, found {}", request.max_new_tokens);
   if (request.min_new_tokens < 0)
     return fmt::format("min_new_tokens must be at least 0, found {}", request.min_new_tokens);
+  if (request.num_top_logprobs < 0 || request.num_top_logprobs > kMaxTopLogprobs)
+    return fmt::format("num_top_logprobs must be from 0 to {}, found {}", kMaxTopLogprobs,
+                       request.num_top_logprobs);
   return sampling_problem(request.sampling);
 }
 

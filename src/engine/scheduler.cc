@@ -15,6 +15,12 @@ void append_chunk(StepPlan& plan, Sequence& sequence, std::int32_t num_tokens) {
   const bool draws = num_tokens == sequence.num_uncomputed();
   plan.chunks.push_back({&sequence, sequence.num_computed, num_tokens, draws});
   plan.num_drawn += draws ? 1 : 0;
+  plan.work.add(sequence.num_computed, num_tokens, draws);
+}
+
+void append_prompt(StepPlan& plan, Sequence& sequence, std::int32_t num_tokens) {
+  append_chunk(plan, sequence, num_tokens);
+  plan.num_prompt_tokens += num_tokens;
 }
 
 FinishReason finish_reason_after(const Sequence& sequence, TokenId token) {
@@ -28,14 +34,18 @@ FinishReason finish_reason_after(const Sequence& sequence, TokenId token) {
 }  // namespace
 
 Scheduler::Scheduler(const SchedulerOptions& options)
-    : options_(options), blocks_(options.num_blocks, options.block_len) {
-  CHECK(options.max_batch_size > 0 && options.prefill_chunk_len > 0 && options.mixed_chunk_len > 0,
-        "max_batch_size {}, chunks of {} and {}", options.max_batch_size, options.prefill_chunk_len,
-        options.mixed_chunk_len);
+    : options_(options),
+      cache_({.num_blocks = options.num_blocks,
+              .block_len = options.block_len,
+              .is_enabled = options.enable_prefix_caching,
+              .hash_key = options.hash_key}) {
+  CHECK(options.max_batch_size > 0 && options.max_prompt_tokens > 0 && options.min_prompt_tokens > 0,
+        "max_batch_size {}, prompt tokens of a step {} to {}", options.max_batch_size,
+        options.min_prompt_tokens, options.max_prompt_tokens);
 }
 
 std::int64_t Scheduler::max_len() const noexcept {
-  return std::int64_t{blocks_.num_blocks()} * blocks_.block_len();
+  return std::int64_t{blocks().num_blocks()} * blocks().block_len();
 }
 
 void Scheduler::add(Sequence& sequence) {
@@ -50,8 +60,11 @@ StepPlan Scheduler::schedule() {
   plan.chunks.reserve(running_.size() + 1);
   schedule_decodes(plan);
   schedule_prefills(plan);
+  for (const Chunk& chunk : plan.chunks)
+    CHECK(chunk.first >= chunk.sequence->num_shared * options_.block_len,
+          "request {} would write a shared block", chunk.sequence->id);
   CHECK(idle() == plan.chunks.empty(), "{} run, {} wait, {} blocks free, nothing to do", num_running(),
-        num_waiting(), blocks_.num_free());
+        num_waiting(), blocks().num_available());
   return plan;
 }
 
@@ -59,68 +72,97 @@ void Scheduler::schedule_decodes(StepPlan& plan) {
   // A preemption shortens running_ from its end, where nothing has been scheduled yet.
   for (std::size_t i = 0; i < running_.size(); i++) {
     Sequence& sequence = *running_[i];
-    if (decodes(sequence) && make_room(sequence)) append_chunk(plan, sequence, 1);
+    if (decodes(sequence) && make_room(plan, sequence)) append_chunk(plan, sequence, 1);
   }
 }
 
 void Scheduler::schedule_prefills(StepPlan& plan) {
-  std::int32_t budget = prefill_budget(static_cast<std::int32_t>(plan.chunks.size()));
-  const auto append = [&](Sequence& sequence) {
-    const std::int32_t num_tokens = std::min(budget, sequence.num_uncomputed());
-    append_chunk(plan, sequence, num_tokens);
-    budget -= num_tokens;
-  };
-  for (Sequence* sequence : running_)
-    if (budget > 0 && !decodes(*sequence)) append(*sequence);
-  while (budget > 0 && !waiting_.empty() && can_admit(*waiting_.front())) {
-    admit_first();
-    append(*running_.back());
+  const double end_ms = max_ms(plan.work);
+  for (Sequence* sequence : running_) {
+    if (decodes(*sequence)) continue;
+    const std::int32_t len = chunk_len(plan, end_ms, sequence->num_computed, sequence->num_uncomputed());
+    if (len == 0) return;
+    append_prompt(plan, *sequence, len);
+  }
+  while (!waiting_.empty()) {
+    Sequence& sequence = *waiting_.front();
+    const PrefixCache::Match match = cache_.find(sequence);
+    if (match.is_coming || !can_admit(sequence, match)) return;
+    const auto first = static_cast<std::int32_t>(match.blocks.size()) * options_.block_len;
+    const std::int32_t len = chunk_len(plan, end_ms, first, sequence.len() - first);
+    if (len == 0) return;
+    admit_first(plan, match);
+    append_prompt(plan, sequence, len);
   }
 }
 
-std::int32_t Scheduler::prefill_budget(std::int32_t num_decodes) const noexcept {
-  if (num_decodes == 0) return options_.prefill_chunk_len;
-  const std::int32_t chunk_len = std::min(options_.mixed_chunk_len, options_.prefill_chunk_len);
-  // However many decode, a prompt keeps going.
-  return std::max(chunk_len - num_decodes, (chunk_len + 3) / 4);
+double Scheduler::max_ms(const StepWork& decodes) const noexcept {
+  if (decodes.num_tokens == 0) return options_.max_step_ms;
+  return std::min(options_.max_step_ms, options_.max_slowdown * options_.cost.predict(decodes));
+}
+
+// How many of `len` tokens from position `first` on the step still takes; 0 where it is full.
+std::int32_t Scheduler::chunk_len(const StepPlan& plan, double max_ms, std::int32_t first,
+                                  std::int32_t len) const {
+  const auto fits = [&](std::int32_t num_tokens) {
+    StepWork work = plan.work;
+    work.add(first, num_tokens, num_tokens == len);
+    return options_.cost.predict(work) <= max_ms;
+  };
+  const std::int32_t most = std::min(len, options_.max_prompt_tokens - plan.num_prompt_tokens);
+  const std::int32_t least = plan.num_prompt_tokens == 0 ? std::min(most, options_.min_prompt_tokens) : 0;
+  std::int32_t fitting = least;
+  for (std::int32_t too_many = most + 1; too_many - fitting > 1;) {
+    const std::int32_t middle = fitting + (too_many - fitting) / 2;
+    (fits(middle) ? fitting : too_many) = middle;
+  }
+  return fitting;
 }
 
 // Gets the block that the sequence's last token needs, if necessary from those that came after it. False
 // where the sequence itself was the last and had to go.
-bool Scheduler::make_room(Sequence& sequence) {
+bool Scheduler::make_room(StepPlan& plan, Sequence& sequence) {
   const std::int32_t missing =
-      blocks_.blocks_for(sequence.len()) - static_cast<std::int32_t>(sequence.block_table.size());
+      blocks().blocks_for(sequence.len()) - static_cast<std::int32_t>(sequence.block_table.size());
   if (missing <= 0) return true;
-  while (!blocks_.can_allocate(missing)) {
+  while (!blocks().can_allocate(missing)) {
     const bool is_last = running_.back() == &sequence;
-    preempt_last();
+    preempt_last(plan);
     if (is_last) return false;
   }
-  blocks_.allocate(missing, sequence.block_table);
+  cache_.extend(sequence, missing);
   return true;
 }
 
-bool Scheduler::can_admit(const Sequence& sequence) const noexcept {
+bool Scheduler::can_admit(const Sequence& sequence, const PrefixCache::Match& match) const noexcept {
   if (num_running() >= options_.max_batch_size) return false;
   // One block of headroom for each that runs: who comes in should not be preempted at once.
-  return blocks_.can_allocate(blocks_.blocks_for(sequence.len()) + num_running());
+  return blocks().can_allocate(cache_.num_wanted(sequence, match) + num_running());
 }
 
-void Scheduler::admit_first() {
+void Scheduler::admit_first(StepPlan& plan, const PrefixCache::Match& match) {
   Sequence& sequence = *waiting_.front();
-  blocks_.allocate(blocks_.blocks_for(sequence.len()), sequence.block_table);
+  cache_.admit(sequence, match);
   running_.push_back(&sequence);
   waiting_.pop_front();
   num_waiting_tokens_ -= sequence.len();
+  plan.admitted.push_back(&sequence);
+  if (sequence.num_cached >= 0) return;  // it was here before
+  sequence.num_cached = sequence.num_computed;
+  if (!options_.enable_prefix_caching || !sequence.reads_cache) return;
+  num_cache_query_tokens_ += static_cast<std::uint64_t>(sequence.prompt_len);
+  num_cache_hit_tokens_ += static_cast<std::uint64_t>(sequence.num_cached);
 }
 
-void Scheduler::preempt_last() {
+void Scheduler::preempt_last(StepPlan& plan) {
   Sequence& sequence = *running_.back();
-  blocks_.release(sequence.block_table);
+  cache_.release(sequence);
   sequence.num_computed = 0;
+  sequence.num_preemptions++;
   waiting_.push_front(&sequence);
   running_.pop_back();
   num_waiting_tokens_ += sequence.len();
+  plan.preempted.push_back(&sequence);
   num_preemptions_++;
 }
 
@@ -131,17 +173,19 @@ void Scheduler::commit(const StepPlan& plan, std::span<const TokenId> tokens) {
   for (const Chunk& chunk : plan.chunks) {
     Sequence& sequence = *chunk.sequence;
     sequence.num_computed += chunk.num_tokens;
-    if (!chunk.draws) continue;
-    const TokenId token = tokens[draw_idx++];
+    sequence.num_computed_ever += chunk.num_tokens;
+    const TokenId token = chunk.draws ? tokens[draw_idx++] : -1;
     if (token >= 0) sequence.token_ids.push_back(token);
-    sequence.finish_reason = finish_reason_after(sequence, token);
+    if (chunk.draws) sequence.finish_reason = finish_reason_after(sequence, token);
+    // After a failed draw nobody should find what the step has computed.
+    if (sequence.finish_reason != FinishReason::error) cache_.publish(sequence);
     if (sequence.finish_reason != FinishReason::none) remove(sequence);
   }
 }
 
 void Scheduler::remove(Sequence& sequence) {
   if (std::erase(running_, &sequence) > 0) {
-    blocks_.release(sequence.block_table);
+    cache_.release(sequence);
   } else {
     CHECK(std::erase(waiting_, &sequence) == 1, "request {} is not here", sequence.id);
     num_waiting_tokens_ -= sequence.len();
@@ -152,7 +196,7 @@ void Scheduler::reset() noexcept {
   running_.clear();
   waiting_.clear();
   num_waiting_tokens_ = 0;
-  blocks_.reset();
+  cache_.reset();
 }
 
 }  // namespace lmdeploy

@@ -4,8 +4,9 @@
 #include <span>
 #include <vector>
 
-#include "engine/block_manager.h"
+#include "engine/prefix_cache.h"
 #include "engine/sequence.h"
+#include "engine/step_cost.h"
 
 namespace lmdeploy {
 
@@ -13,10 +14,16 @@ struct SchedulerOptions {
   std::int32_t num_blocks = 0;
   std::int32_t block_len = 64;
   std::int32_t max_batch_size = 128;  // sequences that hold blocks
-  // Prompt tokens of a step in which nothing decodes, and of one in which running answers wait for it: there
-  // the step's duration is the pause that their readers see.
-  std::int32_t prefill_chunk_len = 512;
-  std::int32_t mixed_chunk_len = 128;
+  // Prompt tokens of a step, at most; and at least, whatever they take: a prompt keeps going.
+  std::int32_t max_prompt_tokens = 512;
+  std::int32_t min_prompt_tokens = 16;
+  // Predicted duration up to which prompts fill a step: who arrives or aborts meanwhile waits for its end.
+  double max_step_ms = 500;
+  // Where answers run the step is the pause that their readers see: prompts may prolong it so many times.
+  double max_slowdown = 2.5;
+  StepCost cost = {.step_ms = 1, .token_ms = 1};  // until set_cost()
+  bool enable_prefix_caching = false;
+  HashKey hash_key = {};
 };
 
 // One sequence's part of a step: computes token_ids[first, first + num_tokens).
@@ -30,13 +37,21 @@ struct Chunk {
 struct StepPlan {
   std::vector<Chunk> chunks;
   std::int32_t num_drawn = 0;  // chunks that draw
+  StepWork work = {};
+  std::int32_t num_prompt_tokens = 0;     // tokens of the chunks that are no decodes
+  std::vector<Sequence*> admitted = {};   // they got their blocks for this step
+  std::vector<Sequence*> preempted = {};  // they lost them to it
 };
 
-// Continuous batching with chunked prefill, in integers and deterministic. First come, first served: who came
-// earlier is admitted earlier and preempted later. In each step the decodes go first and prompts fill what is
-// left of the token budget. Where blocks run out the sequence that came last gives all of its own back and
-// is computed again later; its drawn tokens stay. The first sequence can thus always go on, provided that its
+// Continuous batching with chunked prefill, deterministic: what a step costs is a value that it is told.
+// First come, first served: who came earlier is admitted earlier and preempted later. In each step the
+// decodes go first and prompts fill what is left of the predicted time. Where blocks run out the sequence
+// that came last gives all of its own back and is computed again later, except for what the prefix cache
+// still has by then; its drawn tokens stay. The first sequence can thus always go on, provided that its
 // max_len fits the pool (CHECKed by add()): no deadlock, no starvation.
+//
+// Where a sequence that runs is just computing the beginning of the next in the queue, the queue waits for
+// it. That costs nothing: prompts are computed in order of arrival, so its own would come later anyway.
 //
 // Sequences belong to the caller and must outlive their stay.
 class Scheduler {
@@ -45,6 +60,8 @@ class Scheduler {
 
   // Longest Sequence::max_len that add() takes.
   std::int64_t max_len() const noexcept;
+
+  void set_cost(const StepCost& cost) noexcept { options_.cost = cost; }
 
   void add(Sequence& sequence);
 
@@ -56,10 +73,10 @@ class Scheduler {
   // failed draw. Sequences that end get a finish_reason and have left with their blocks when this returns.
   void commit(const StepPlan& plan, std::span<const TokenId> tokens);
 
-  // Takes a sequence out, in whatever phase, with its blocks.
+  // Takes a sequence out, in whatever phase, with its blocks. What was committed of it stays cached.
   void remove(Sequence& sequence);
 
-  // Forgets all sequences, without looking at them; every block is free again.
+  // Forgets all sequences, without looking at them, and all that was cached.
   void reset() noexcept;
 
   bool idle() const noexcept { return running_.empty() && waiting_.empty(); }
@@ -67,23 +84,28 @@ class Scheduler {
   std::int32_t num_waiting() const noexcept { return static_cast<std::int32_t>(waiting_.size()); }
   std::int64_t num_waiting_tokens() const noexcept { return num_waiting_tokens_; }
   std::uint64_t num_preemptions() const noexcept { return num_preemptions_; }
-  const BlockManager& blocks() const noexcept { return blocks_; }
+  std::uint64_t num_cache_query_tokens() const noexcept { return num_cache_query_tokens_; }
+  std::uint64_t num_cache_hit_tokens() const noexcept { return num_cache_hit_tokens_; }
+  const BlockManager& blocks() const noexcept { return cache_.blocks(); }
 
  private:
   void schedule_decodes(StepPlan& plan);
   void schedule_prefills(StepPlan& plan);
-  std::int32_t prefill_budget(std::int32_t num_decodes) const noexcept;
-  bool make_room(Sequence& sequence);
-  bool can_admit(const Sequence& sequence) const noexcept;
-  void admit_first();
-  void preempt_last();
+  double max_ms(const StepWork& decodes) const noexcept;
+  std::int32_t chunk_len(const StepPlan& plan, double max_ms, std::int32_t first, std::int32_t len) const;
+  bool make_room(StepPlan& plan, Sequence& sequence);
+  bool can_admit(const Sequence& sequence, const PrefixCache::Match& match) const noexcept;
+  void admit_first(StepPlan& plan, const PrefixCache::Match& match);
+  void preempt_last(StepPlan& plan);
 
   SchedulerOptions options_;
-  BlockManager blocks_;
+  PrefixCache cache_;
   std::vector<Sequence*> running_;  // hold blocks; in order of arrival
   std::deque<Sequence*> waiting_;   // hold none; all came after those that run
   std::int64_t num_waiting_tokens_ = 0;
   std::uint64_t num_preemptions_ = 0;
+  std::uint64_t num_cache_query_tokens_ = 0;
+  std::uint64_t num_cache_hit_tokens_ = 0;
 };
 
 }  // namespace lmdeploy

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "engine/request.h"
@@ -16,10 +17,17 @@ struct Sequence {
   std::int32_t max_len = 0;  // of token_ids; the answer ends with finish_reason length there
   std::vector<TokenId> stop_token_ids;
   bool ignore_stop = false;
+  std::string cache_salt;
+  bool reads_cache = true;  // false: every position is computed; its blocks are there for others all the same
 
   std::int32_t num_computed = 0;          // tokens whose keys and values lie in the blocks
   std::vector<std::int32_t> block_table;  // block of positions [i * block_len, (i + 1) * block_len)
+  std::int32_t num_shared = 0;            // leading blocks of the table that others can find: never written
   FinishReason finish_reason = FinishReason::none;
+
+  std::int32_t num_cached = -1;        // prompt tokens that the cache had; -1: not admitted yet
+  std::int64_t num_computed_ever = 0;  // beyond num_computed, what preemptions have lost
+  std::int32_t num_preemptions = 0;
 
   std::int32_t len() const noexcept { return static_cast<std::int32_t>(token_ids.size()); }
   std::int32_t answer_len() const noexcept { return len() - prompt_len; }

@@ -11,6 +11,7 @@
 // chunked and recomputed (docs/structure.md).
 #include <cstdint>
 #include <span>
+#include <vector>
 
 #include "ops/kv_layer.h"
 #include "ops/packed_matrix.h"
@@ -65,27 +66,52 @@ void silu_mul(Ctx& ctx, const View& x, const View& y);
 // Copies and converts. Both [m, k]; f32, bf16, f16.
 void cast(Ctx& ctx, const View& x, const View& y);
 
-// logprobs[i] = log_softmax(logits[i])[targets[i]], accumulated in double. logits: [m, v] f32.
+// logprobs[i] = log_softmax(logits[i])[targets[i]], accumulated in double. A target of -1 is passed over and
+// leaves 0. logits: [m, v] f32.
 void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
                     std::span<float> logprobs);
 
-// One row's way from logits to a token: repetition penalty (Keskar et al. 2019, section 4.1), banned ids,
-// temperature, top_k, top_p (Holtzman et al. 2020), min_p (Nguyen et al. 2024), then one draw. temperature 0
-// is argmax, the lowest id winning a tie.
+struct IdLogprob {
+  std::int32_t id;
+  float logprob;
+};
+// tops[i]: the counts[i] most likely ids of logits[i], the most likely first, the lower id first among
+// equals; as token_logprobs would give them. All v where counts[i] is more, none where a logit is NaN or
+// +inf.
+void top_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts,
+                  std::span<std::vector<IdLogprob>> tops);
+
+struct IdBias {
+  std::int32_t id;
+  float bias;
+};
+struct IdCount {
+  std::int32_t id;
+  std::int32_t count;
+};
+// One row's way from logits to a token, in this order: logit_bias is added; repetition penalty (Keskar et al.
+// 2019, section 4.1); frequency_penalty * count + presence_penalty is subtracted (OpenAI); banned ids;
+// temperature; top_k; top_p (Holtzman et al. 2020); min_p (Nguyen et al. 2024); typical_p (Meister et al.
+// 2022); one draw. Each limit sees what the one before it has left. temperature 0 is argmax, the lowest id
+// winning a tie.
 struct SamplingRow {
   float temperature = 1;
   std::int32_t top_k = 0;  // 0: all
   float top_p = 1;
   float min_p = 0;
+  float typical_p = 1;
   float repetition_penalty = 1;
-  std::span<const std::int32_t> penalized_ids;  // distinct ids that the repetition penalty applies to
-  std::span<const std::int32_t> banned_ids;     // never drawn
-  std::uint64_t seed = 0;                       // with `draw`, decides the random number: no state, no order
-  std::uint64_t draw = 0;                       // how many tokens this sequence has drawn before
+  float presence_penalty = 0;
+  float frequency_penalty = 0;
+  std::span<const IdBias> logit_bias = {};           // distinct ids
+  std::span<const std::int32_t> penalized_ids = {};  // distinct ids that the repetition penalty applies to
+  std::span<const IdCount> answer_counts = {};    // distinct ids that presence and frequency penalty apply to
+  std::span<const std::int32_t> banned_ids = {};  // never drawn
+  std::uint64_t seed = 0;  // with `draw`, decides the random number: no state, no order
+  std::uint64_t draw = 0;  // how many tokens this sequence has drawn before
 };
-// tokens[i] from logits[i], which is overwritten; logprobs[i] of that token before the sampling changes, [m]
-// or empty. A row of NaN, or with every id banned, yields -1.
-void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens,
-            std::span<float> logprobs);
+// tokens[i] from logits[i], which is scratch meanwhile and as before afterwards. logits: [m, v] f32. A row of
+// NaN, or with every id banned, yields -1.
+void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens);
 
 }  // namespace lmdeploy::ops

@@ -7,25 +7,25 @@ namespace lmdeploy::ops {
 
 namespace {
 
-void check_ids(std::span<const std::int32_t> ids, std::int64_t v) {
-  for (const std::int32_t id : ids) CHECK(id >= 0 && id < v, "sample: id {} of {}", id, v);
+void check_id(std::int32_t id, std::int64_t v) {
+  CHECK(id >= 0 && id < v, "sample: id {} of {}", id, v);
 }
 
 }  // namespace
 
-void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens,
-            std::span<float> logprobs) {
+void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens) {
   check_device(ctx, "sample");
   ShapeMatcher match("sample");
   match("logits", logits, "mv", {DType::f32});
   match.bind("rows", 'm', static_cast<std::int64_t>(rows.size()));
   match.bind("tokens", 'm', static_cast<std::int64_t>(tokens.size()));
-  if (!logprobs.empty()) match.bind("logprobs", 'm', static_cast<std::int64_t>(logprobs.size()));
   for (const SamplingRow& row : rows) {
-    check_ids(row.penalized_ids, match['v']);
-    check_ids(row.banned_ids, match['v']);
+    for (const IdBias& bias : row.logit_bias) check_id(bias.id, match['v']);
+    for (const std::int32_t id : row.penalized_ids) check_id(id, match['v']);
+    for (const IdCount& count : row.answer_counts) check_id(count.id, match['v']);
+    for (const std::int32_t id : row.banned_ids) check_id(id, match['v']);
   }
-  cpu::sample(ctx, logits, rows, tokens, logprobs);
+  cpu::sample(ctx, logits, rows, tokens);
 }
 
 }  // namespace lmdeploy::ops

@@ -13,8 +13,19 @@ void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> 
   match.bind("targets", 'm', static_cast<std::int64_t>(targets.size()));
   match.bind("logprobs", 'm', static_cast<std::int64_t>(logprobs.size()));
   for (const std::int32_t id : targets)
-    CHECK(id >= 0 && id < match['v'], "token_logprobs: id {} of {}", id, match['v']);
+    CHECK(id >= -1 && id < match['v'], "token_logprobs: id {} of {}", id, match['v']);
   cpu::token_logprobs(ctx, logits, targets, logprobs);
+}
+
+void top_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts,
+                  std::span<std::vector<IdLogprob>> tops) {
+  check_device(ctx, "top_logprobs");
+  ShapeMatcher match("top_logprobs");
+  match("logits", logits, "mv", {DType::f32});
+  match.bind("counts", 'm', static_cast<std::int64_t>(counts.size()));
+  match.bind("tops", 'm', static_cast<std::int64_t>(tops.size()));
+  for (const std::int32_t count : counts) CHECK(count >= 0, "top_logprobs: count {}", count);
+  cpu::top_logprobs(ctx, logits, counts, tops);
 }
 
 }  // namespace lmdeploy::ops

@@ -14,9 +14,15 @@ Sink Answers::sink(int key) {
     Answer& answer = answers_[key];
     if (answer.num_last_calls > 0) answer.num_later_calls++;
     answer.request_id = output.request_id;
+    answer.timings = output.timings;
     if (output.token >= 0) {
       answer.tokens.push_back(output.token);
       answer.logprobs.push_back(output.logprob);
+      answer.top_logprobs.push_back(output.top_logprobs);
+    }
+    if (output.prompt_scores != nullptr) {
+      answer.prompt_scores = *output.prompt_scores;
+      answer.num_prompt_scores++;
     }
     if (output.finish_reason != FinishReason::none) {
       answer.finish_reason = output.finish_reason;

@@ -15,11 +15,15 @@ namespace lmdeploy::testing {
 struct Answer {
   std::vector<TokenId> tokens;
   std::vector<float> logprobs;
+  std::vector<std::vector<TokenLogprob>> top_logprobs;
+  std::vector<TokenScore> prompt_scores;
+  int num_prompt_scores = 0;  // calls that brought them
   FinishReason finish_reason = FinishReason::none;
   std::string error;
   int num_last_calls = 0;   // with a finish_reason: must become 1
   int num_later_calls = 0;  // after that one: must stay 0
   RequestId request_id = 0;
+  RequestTimings timings;
 };
 
 // Receives the answers of many requests and waits for them. Outlives the engine.

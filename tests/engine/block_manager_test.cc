@@ -73,6 +73,96 @@ TEST(BlockManager, NoticesWhatIsReleasedTwice) {
   EXPECT_THROW(blocks.retain(0), CheckFailure);
 }
 
+using Tokens = std::vector<TokenId>;
+
+// A chain of blocks with contents, released: all of it is cached.
+Tokens cache_chain(BlockManager& blocks, std::int32_t len, TokenId token) {
+  std::vector<std::int32_t> table;
+  blocks.allocate(len, table);
+  std::int32_t parent = -1;
+  for (const std::int32_t block : table) {
+    blocks.set_content(block, {parent, "", Tokens(2, token)});
+    parent = block;
+  }
+  const Tokens chain = table;
+  blocks.release(table);
+  return chain;
+}
+
+TEST(BlockManager, CachedBlocksAreAvailableAndGoLast) {
+  BlockManager blocks(5, 2);
+  const auto chain = cache_chain(blocks, 3, 7);
+  EXPECT_EQ(blocks.num_free(), 2);
+  EXPECT_EQ(blocks.num_cached(), 3);
+  EXPECT_EQ(blocks.num_used(), 0);
+  EXPECT_TRUE(blocks.can_allocate(5));
+  std::vector<std::int32_t> table;
+  blocks.allocate(2, table);
+  EXPECT_EQ(blocks.num_cached(), 3);
+  blocks.allocate(1, table);
+  EXPECT_EQ(table[2], chain[2]) << "the end of a chain goes before its beginning";
+  EXPECT_EQ(blocks.find({-1, "", Tokens(2, 7)}), chain[0]);
+  EXPECT_EQ(blocks.find({chain[1], "", Tokens(2, 7)}), -1);
+  blocks.check_integrity();
+}
+
+TEST(BlockManager, LeastRecentlyUsedIsEvictedFirst) {
+  BlockManager blocks(4, 2);
+  const auto older = cache_chain(blocks, 2, 1);
+  const auto newer = cache_chain(blocks, 2, 2);
+  std::vector<std::int32_t> used = {older[0]};
+  blocks.retain(older[0]);
+  blocks.check_integrity();
+  blocks.release(used);
+  std::vector<std::int32_t> table;
+  blocks.allocate(3, table);
+  EXPECT_EQ(table, (std::vector<std::int32_t>{older[1], newer[1], newer[0]}));
+  EXPECT_TRUE(blocks.has_content(older[0]));
+  blocks.check_integrity();
+}
+
+TEST(BlockManager, CachedBlockInUseIsNotEvicted) {
+  BlockManager blocks(3, 2);
+  const auto chain = cache_chain(blocks, 3, 1);
+  blocks.retain(chain[0]);
+  EXPECT_EQ(blocks.num_used(), 1);
+  EXPECT_FALSE(blocks.can_allocate(3));
+  std::vector<std::int32_t> table;
+  blocks.allocate(2, table);
+  EXPECT_EQ(table, (std::vector<std::int32_t>{chain[2], chain[1]}));
+  EXPECT_THROW(blocks.allocate(1, table), CheckFailure);
+}
+
+TEST(BlockManager, ErasedContentIsFreeAfterwards) {
+  BlockManager blocks(2, 2);
+  std::vector<std::int32_t> table;
+  blocks.allocate(1, table);
+  blocks.set_content(table[0], {-1, "", Tokens(2, 1)});
+  blocks.erase_content(table[0]);
+  blocks.release(table);
+  EXPECT_EQ(blocks.num_free(), 2);
+  EXPECT_EQ(blocks.num_cached(), 0);
+}
+
+TEST(BlockManager, ResetForgetsContents) {
+  BlockManager blocks(3, 2);
+  cache_chain(blocks, 2, 1);
+  blocks.reset();
+  EXPECT_EQ(blocks.num_free(), 3);
+  EXPECT_EQ(blocks.find({-1, "", Tokens(2, 1)}), -1);
+  blocks.check_integrity();
+}
+
+TEST(BlockManager, NoticesAParentThatWouldGoBeforeItsChild) {
+  BlockManager blocks(3, 2);
+  std::vector<std::int32_t> table;
+  blocks.allocate(2, table);
+  blocks.set_content(table[0], {-1, "", Tokens(2, 1)});
+  blocks.set_content(table[1], {table[0], "", Tokens(2, 1)});
+  blocks.release(table[0]);
+  EXPECT_THROW(blocks.check_integrity(), CheckFailure);
+}
+
 TEST(BlockManager, RandomLife) {
   std::mt19937 random(1);
   BlockManager blocks(40, 64);

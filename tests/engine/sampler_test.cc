@@ -55,6 +55,47 @@ TEST(SamplingState, WithoutAPenaltyNothingIsKept) {
   EXPECT_THAT(state.row().penalized_ids, IsEmpty());
 }
 
+TEST(SamplingState, CountsTheAnswerOnly) {
+  Request request;
+  request.prompt_ids = {4, 2};
+  request.sampling.frequency_penalty = 0.5F;
+  SamplingState state(request, 10);
+  EXPECT_THAT(state.row().answer_counts, IsEmpty());
+  for (const TokenId token : {7, 2, 7, 7}) state.accept(token);
+  const ops::SamplingRow row = state.row();
+  ASSERT_EQ(row.answer_counts.size(), 2U);
+  EXPECT_EQ(row.answer_counts[0].id, 7);
+  EXPECT_EQ(row.answer_counts[0].count, 3);
+  EXPECT_EQ(row.answer_counts[1].id, 2);
+  EXPECT_EQ(row.answer_counts[1].count, 1);
+  EXPECT_THAT(row.penalized_ids, IsEmpty());
+}
+
+TEST(SamplingState, BadWordsAreBannedBesideStopTokens) {
+  Request request;
+  request.prompt_ids = {1, 5};
+  request.stop_token_ids = {9};
+  request.min_new_tokens = 2;
+  request.bad_words = {{3}, {5, 6}};
+  SamplingState state(request, 10);
+  EXPECT_THAT(state.row().banned_ids, UnorderedElementsAre(9, 3));  // the prompt's 5 does not count
+  state.accept(5);
+  EXPECT_THAT(state.row().banned_ids, UnorderedElementsAre(9, 3, 6));
+  state.accept(5);
+  EXPECT_THAT(state.row().banned_ids, UnorderedElementsAre(3, 6));
+}
+
+TEST(SamplingState, LogprobsAreAskedForOnlyWhereWanted) {
+  Request request;
+  request.prompt_ids = {1};
+  request.num_top_logprobs = 5;
+  EXPECT_FALSE(SamplingState(request, 10).draw().logprob);
+  EXPECT_EQ(SamplingState(request, 10).draw().num_top, 0);
+  request.logprobs = true;
+  EXPECT_TRUE(SamplingState(request, 10).draw().logprob);
+  EXPECT_EQ(SamplingState(request, 10).draw().num_top, 5);
+}
+
 TEST(SamplingState, StopTokensAreBannedUntilMinNewTokens) {
   Request request;
   request.prompt_ids = {1};

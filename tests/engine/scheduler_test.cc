@@ -83,7 +83,7 @@ TEST_F(SchedulerTest, FailedDrawEndsOnlyItsSequence) {
 }
 
 TEST_F(SchedulerTest, LongPromptComesInChunksAndOnlyTheLastDraws) {
-  Scheduler scheduler({.num_blocks = 40, .prefill_chunk_len = 100});
+  Scheduler scheduler({.num_blocks = 40, .max_prompt_tokens = 100});
   add(scheduler, 250, 2);
   EXPECT_EQ(step(scheduler).num_drawn, 0);
   EXPECT_EQ(step(scheduler).num_drawn, 0);
@@ -92,30 +92,59 @@ TEST_F(SchedulerTest, LongPromptComesInChunksAndOnlyTheLastDraws) {
   EXPECT_THAT(chunks(last), ElementsAre(FieldsAre(0, 200, 50)));
 }
 
-TEST_F(SchedulerTest, DecodesGoFirstAndPromptsFillTheRest) {
-  Scheduler scheduler({.num_blocks = 40, .prefill_chunk_len = 100, .mixed_chunk_len = 30});
+// A step takes 10 ms and 1 ms for each token: with two decodes 12, prolonged twice 24.
+TEST_F(SchedulerTest, DecodesGoFirstAndPromptsFillThePredictedTime) {
+  Scheduler scheduler(
+      {.num_blocks = 40, .min_prompt_tokens = 1, .max_slowdown = 2, .cost = {.step_ms = 10, .token_ms = 1}});
   add(scheduler, 5, 50);
   add(scheduler, 6, 50);
   step(scheduler);
   add(scheduler, 250, 2);
   for (int i = 0; i < 8; i++) {
     EXPECT_THAT(chunks(step(scheduler)),
-                ElementsAre(FieldsAre(0, 5 + i, 1), FieldsAre(1, 6 + i, 1), FieldsAre(2, 28 * i, 28)));
+                ElementsAre(FieldsAre(0, 5 + i, 1), FieldsAre(1, 6 + i, 1), FieldsAre(2, 12 * i, 12)));
   }
 }
 
+TEST_F(SchedulerTest, ChunksBecomeShorterAsTheContextGrows) {
+  Scheduler scheduler(
+      {.num_blocks = 40, .min_prompt_tokens = 1, .max_step_ms = 1000, .cost = {.pair_ms = 1}});
+  add(scheduler, 500, 2);
+  std::vector<std::int32_t> lens;
+  for (int i = 0; i < 4; i++) lens.push_back(step(scheduler).chunks[0].num_tokens);
+  EXPECT_THAT(lens, ElementsAre(44, 18, 14, 12));  // the largest n with n * first + n * (n + 1) / 2 <= 1000
+}
+
+TEST_F(SchedulerTest, StepStaysShortAlsoAlone) {
+  Scheduler scheduler({.num_blocks = 40, .max_step_ms = 100, .cost = {.step_ms = 10, .token_ms = 1}});
+  add(scheduler, 250, 2);
+  EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 0, 90)));
+  scheduler.set_cost({.step_ms = 10, .token_ms = 0.5});
+  EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 90, 160)));
+}
+
+TEST_F(SchedulerTest, DrawsAreCounted) {
+  Scheduler scheduler(
+      {.num_blocks = 40, .min_prompt_tokens = 1, .max_step_ms = 100, .cost = {.token_ms = 1, .draw_ms = 30}});
+  add(scheduler, 80, 2);  // 110 ms with its draw
+  EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 0, 79)));
+}
+
 TEST_F(SchedulerTest, PromptGoesOnHoweverManyDecode) {
-  Scheduler scheduler({.num_blocks = 400, .prefill_chunk_len = 64, .mixed_chunk_len = 8});
-  for (int i = 0; i < 20; i++) add(scheduler, 2, 100);
-  step(scheduler);
+  Scheduler scheduler(
+      {.num_blocks = 400, .min_prompt_tokens = 3, .max_step_ms = 10, .cost = {.token_ms = 1}});
+  for (int i = 0; i < 20; i++) {
+    add(scheduler, 1, 100);
+    step(scheduler);
+  }
   add(scheduler, 30, 2);
   const StepPlan plan = step(scheduler);
   ASSERT_EQ(plan.chunks.size(), 21U);
-  EXPECT_EQ(plan.chunks.back().num_tokens, 2);
+  EXPECT_EQ(plan.chunks.back().num_tokens, 3);
 }
 
 TEST_F(SchedulerTest, SeveralPromptsShareAStep) {
-  Scheduler scheduler({.num_blocks = 40, .prefill_chunk_len = 100});
+  Scheduler scheduler({.num_blocks = 40, .max_prompt_tokens = 100});
   add(scheduler, 40, 2);
   add(scheduler, 40, 2);
   add(scheduler, 40, 2);
@@ -184,8 +213,7 @@ TEST_F(SchedulerTest, WhatCanNeverFitIsOurBug) {
 }
 
 TEST_F(SchedulerTest, RemovedInEveryPhase) {
-  Scheduler scheduler(
-      {.num_blocks = 40, .max_batch_size = 2, .prefill_chunk_len = 16, .mixed_chunk_len = 16});
+  Scheduler scheduler({.num_blocks = 40, .max_batch_size = 2, .max_prompt_tokens = 16});
   Sequence& decoding = add(scheduler, 4, 10);
   Sequence& prefilling = add(scheduler, 100, 10);
   Sequence& waiting = add(scheduler, 4, 10);

@@ -140,23 +140,6 @@ TEST_P(RowOpsTest, CastKeepsNan) {
   }
 }
 
-TEST_P(RowOpsTest, TokenLogprobs) {
-  for (const std::int64_t v : {1, 17, 5003}) {
-    const Tensor logits = random(DType::f32, 3, v, 10);
-    const std::vector<std::int32_t> targets = {0, static_cast<std::int32_t>(v - 1),
-                                               static_cast<std::int32_t>(v / 2)};
-    std::vector<float> logprobs(3);
-    token_logprobs(ctx, logits, targets, logprobs);
-    const ref::Matrix values = matrix(logits);
-    for (std::int64_t r = 0; r < 3; r++) {
-      const auto begin = values.values.begin() + r * v;
-      const std::vector<double> expected = ref::log_softmax({begin, begin + v});
-      const auto i = static_cast<std::size_t>(r);
-      EXPECT_NEAR(logprobs[i], expected[static_cast<std::size_t>(targets[i])], 1e-5) << v;
-    }
-  }
-}
-
 INSTANTIATE_FOR_ISAS(RowOpsTest);
 
 }  // namespace

@@ -57,17 +57,17 @@ void FakeModel::forward(Ctx&, const Batch& batch, KvPool& pool, const View& logi
       *slot_at(pool, table, batch.positions[token]) = {batch.token_ids[token], batch.positions[token]};
     }
     CHECK(batch.positions[static_cast<std::size_t>(end - 1)] + 1 == batch.context_lens[seq]);
-    if (logits_row == batch.logits_rows.size() || batch.logits_rows[logits_row] >= end) continue;
-    CHECK(batch.logits_rows[logits_row] == end - 1);
-    prefix.clear();
-    for (std::int32_t position = 0; position < batch.context_lens[seq]; position++) {
-      const Slot slot = *slot_at(pool, table, position);
-      CHECK(slot.position == position, "position {} holds the key of position {}", position, slot.position);
-      prefix.push_back(slot.token_id);
+    for (; logits_row < batch.logits_rows.size() && batch.logits_rows[logits_row] < end; logits_row++) {
+      const std::int32_t last = batch.positions[static_cast<std::size_t>(batch.logits_rows[logits_row])];
+      prefix.clear();
+      for (std::int32_t position = 0; position <= last; position++) {
+        const Slot slot = *slot_at(pool, table, position);
+        CHECK(slot.position == position, "position {} holds the key of position {}", position, slot.position);
+        prefix.push_back(slot.token_id);
+      }
+      logits_after(prefix, {logits.row<float>(static_cast<std::int64_t>(logits_row)),
+                            static_cast<std::size_t>(info_.vocab_size)});
     }
-    logits_after(prefix, {logits.row<float>(static_cast<std::int64_t>(logits_row)),
-                          static_cast<std::size_t>(info_.vocab_size)});
-    logits_row++;
   }
   CHECK(logits_row == batch.logits_rows.size());
   std::this_thread::sleep_until(deadline);

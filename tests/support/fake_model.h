@@ -33,9 +33,10 @@ class FakeModel final : public Model {
   // The most likely token after these: what a greedy answer must continue with.
   std::int32_t next_token(std::span<const std::int32_t> token_ids) const;
 
- private:
+  // logits: [vocab_size]
   void logits_after(std::span<const std::int32_t> token_ids, std::span<float> logits) const;
 
+ private:
   FakeModelOptions options_;
   ModelInfo info_;
 };

@@ -22,8 +22,9 @@ void silu_mul(Ctx& ctx, const View& x, const View& y);
 void cast(Ctx& ctx, const View& x, const View& y);
 void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
                     std::span<float> logprobs);
-void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens,
-            std::span<float> logprobs);
+void top_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts,
+                  std::span<std::vector<IdLogprob>> tops);
+void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens);
 Roofs measure_roofs(Ctx& ctx);
 
 }  // namespace lmdeploy::ops::cpu

@@ -1,6 +1,5 @@
 // The ops that treat every row by itself.
 #include <cmath>
-#include <limits>
 
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels.h"
@@ -84,20 +83,6 @@ void cast(Ctx& ctx, const View& x, const View& y) {
   const auto convert = kernels(ctx.cpu_isa).cast[dtype_idx(x.dtype)][dtype_idx(y.dtype)];
   parallel_rows(ctx, x.dim(0), x.dim(1),
                 [&](std::int64_t row) { convert(element(x, row), element(y, row), x.dim(1)); });
-}
-
-void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
-                    std::span<float> logprobs) {
-  constexpr std::int64_t kExpCost = 4;
-  const Kernels& k = kernels(ctx.cpu_isa);
-  const std::int64_t v = logits.dim(1);
-  parallel_rows(ctx, logits.dim(0), v * kExpCost, [&](std::int64_t row) {
-    const float* x = logits.row<float>(row);
-    const float max = k.max(x, v);
-    const auto i = static_cast<std::size_t>(row);
-    const double above = static_cast<double>(x[targets[i]]) - static_cast<double>(max);
-    logprobs[i] = static_cast<float>(above - std::log(k.sum_exp(x, max, v)));
-  });
 }
 
 }  // namespace lmdeploy::ops::cpu

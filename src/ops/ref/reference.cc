@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <numeric>
 
 namespace lmdeploy::ops::ref {
 namespace {
@@ -99,38 +98,6 @@ Matrix attention(const Matrix& q, const Matrix& k, const Matrix& v, const Attent
           y.at(r, h * d + c) += std::exp(log_weights[idx(t)]) * v.at(t, kv_begin + c);
     }
   return y;
-}
-
-std::vector<double> sampling_distribution(std::vector<double> logits, const SamplingOptions& options) {
-  for (const std::int32_t id : options.penalized_ids) {
-    double& x = logits[idx(id)];
-    x = x > 0 ? x / options.repetition_penalty : x * options.repetition_penalty;
-  }
-  for (const std::int32_t id : options.banned_ids) logits[idx(id)] = -kInfinity;
-  std::vector<std::size_t> order(logits.size());
-  std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return logits[a] > logits[b]; });
-  std::vector<double> p(logits.size(), 0.0);
-  if (options.temperature == 0) {
-    p[order[0]] = 1;
-    return p;
-  }
-  const double peak = logits[order[0]];
-  for (std::size_t i = 0; i < order.size(); i++) {
-    const bool in_top_k = options.top_k == 0 || i < idx(options.top_k) ||
-                          logits[order[i]] == logits[order[idx(options.top_k) - 1]];
-    if (in_top_k) p[order[i]] = std::exp((logits[order[i]] - peak) / options.temperature);
-  }
-  const double total = std::accumulate(p.begin(), p.end(), 0.0);
-  double before = 0;  // the probability of the tokens above this one
-  for (const std::size_t i : order) {
-    const double own = p[i];
-    if ((before > 0 && before / total >= options.top_p) || own < options.min_p) p[i] = 0;
-    before += own;
-  }
-  const double kept = std::accumulate(p.begin(), p.end(), 0.0);
-  for (double& x : p) x /= kept;
-  return p;
 }
 
 }  // namespace lmdeploy::ops::ref

@@ -43,16 +43,4 @@ struct AttentionShape {
 };
 Matrix attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape);
 
-// The probabilities from which a token is drawn. Ties in top_p: the lower id is kept first.
-struct SamplingOptions {
-  double temperature = 1;
-  std::int64_t top_k = 0;
-  double top_p = 1;
-  double min_p = 0;
-  double repetition_penalty = 1;
-  std::vector<std::int32_t> penalized_ids;
-  std::vector<std::int32_t> banned_ids;
-};
-std::vector<double> sampling_distribution(std::vector<double> logits, const SamplingOptions& options);
-
 }  // namespace lmdeploy::ops::ref

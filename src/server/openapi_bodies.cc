@@ -1,0 +1,60 @@
+#include "server/openapi_bodies.h"
+
+#include "server/openai.h"
+
+namespace lmdeploy {
+namespace {
+
+BodyDocs chat_docs() {
+  return {
+      .path = "/v1/chat/completions",
+      .name = "ChatCompletionRequest",
+      .produces = kEventStream,
+      .examples =
+          {R"({"model": "m", "messages": [{"role": "user", "content": "What is the capital of France?"}]})",
+           R"({"model": "m", "messages": "raw", "stream": true, "stream_options": {}})"},
+      .parse = [](std::string_view body, const RequestLimits& limits,
+                  FieldNotes* notes) { parse_chat_request(body, limits, notes); },
+      .texts = with_answer_texts(with_template_texts({
+          {"messages",
+           "The conversation; a string is a raw prompt that passes no template.",
+           {},
+           R"({"anyOf": [{"$ref": "#/components/schemas/Messages"}, {"type": "string"}]})"},
+          {"parallel_tool_calls", "No effect without tools."},
+          {"logprobs", "The answer's tokens come with their log probabilities under the model.", "false"},
+          {"top_logprobs", "So many most likely tokens beside each; only where logprobs is true.", "0"},
+      }))};
+}
+
+BodyDocs completion_docs() {
+  return {.path = "/v1/completions",
+          .name = "CompletionRequest",
+          .produces = kEventStream,
+          .examples = {R"({"model": "m", "prompt": "The capital of France is"})",
+                       R"({"model": "m", "prompt": "x", "stream": true, "stream_options": {}})"},
+          .parse = [](std::string_view body, const RequestLimits& limits,
+                      FieldNotes* notes) { parse_completion_request(body, limits, notes); },
+          .texts = with_answer_texts({
+              {"prompt",
+               "A text, its token ids, or a list of either, each answered on its own.",
+               {},
+               R"({"anyOf": [{"type": "string"},
+                             {"type": "array", "items": {"type": "string"}},
+                             {"type": "array", "items": {"type": "integer"}},
+                             {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}]})"},
+              {"max_tokens", "Most tokens of an answer; 0 where echo is true: only the prompt.", "16"},
+              {"logprobs", "Log probabilities of the tokens, and so many most likely ones beside each."},
+              {"echo", "The answer begins with its prompt.", "false"},
+              {"best_of", "So many answers are made, and the n likeliest of them given. Default: n."},
+          })};
+}
+
+}  // namespace
+
+std::vector<BodyDocs> all_body_docs() {
+  std::vector<BodyDocs> docs = native_body_docs();
+  docs.insert(docs.begin(), {chat_docs(), completion_docs()});
+  return docs;
+}
+
+}  // namespace lmdeploy

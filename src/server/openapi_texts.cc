@@ -1,0 +1,74 @@
+#include "server/openapi_bodies.h"
+
+namespace lmdeploy {
+namespace {
+
+constexpr std::string_view kLabel = "A label of the client's own, without effect on the answer.";
+
+std::vector<FieldText> followed_by(std::vector<FieldText> texts, std::initializer_list<FieldText> more) {
+  texts.insert(texts.end(), more);
+  return texts;
+}
+
+}  // namespace
+
+std::vector<FieldText> with_template_texts(std::vector<FieldText> texts) {
+  return followed_by(
+      std::move(texts),
+      {
+          {"messages", "The conversation.", {}, R"({"$ref": "#/components/schemas/Messages"})"},
+          {"chat_template_kwargs", "Variables for the model's chat template."},
+          {"enable_thinking", "The variable of that name, for the model's chat template."},
+          {"add_generation_prompt", "The rendered prompt ends with the head of the answer.", "true"},
+          {"do_preprocess", "Whether the messages pass the chat template.", "true"},
+      });
+}
+
+std::vector<FieldText> with_answer_texts(std::vector<FieldText> texts) {
+  return followed_by(
+      std::move(texts),
+      {
+          {"model", "A name that /v1/models lists."},
+          {"temperature",
+           "0 takes the most likely token each time, higher values draw more freely. Default: the model's "
+           "generation_config.json, else 1."},
+          {"top_k", "Draw among so many most likely tokens; 0: among all."},
+          {"top_p", "Draw among the most likely tokens whose probabilities add up to this."},
+          {"min_p", "Leave out tokens that are less likely than this share of the most likely one."},
+          {"typical_p",
+           "Draw among the tokens nearest to the expected surprise whose probabilities add up to this."},
+          {"presence_penalty", "Above 0, tokens that the answer has so far become less likely.", "0"},
+          {"frequency_penalty", "The same for each time that the answer has them.", "0"},
+          {"logit_bias", "Added to the logits of these token ids: -100 forbids a token, 100 forces it.",
+           "{}"},
+          {"bad_words", "Texts that do not come in the answer.", "[]",
+           R"({"type": "array", "items": {"type": "string"}})"},
+          {"repetition_penalty",
+           "Above 1, tokens of the prompt and of the answer so far become less likely; 1: no effect."},
+          {"seed", "With it the same request gives the same answer; choice i draws with seed + i."},
+          {"max_tokens", "Most tokens of an answer. Default: what the session length leaves."},
+          {"max_completion_tokens", "Another name of max_tokens."},
+          {"min_new_tokens", "Stop tokens are not drawn before so many tokens.", "0"},
+          {"min_tokens", "Another name of min_new_tokens.", "0"},
+          {"stop", "Texts that end the answer, of any length.", "[]", kStringOrStrings},
+          {"stop_token_ids", "Tokens that end the answer, beside the model's own.", "[]", kTokenIds},
+          {"include_stop_str_in_output", "The answer keeps the text that ended it.", "false"},
+          {"ignore_eos", "The model's own stop tokens do not end the answer.", "false"},
+          {"skip_special_tokens", "Special tokens do not show in the answer.", "true"},
+          {"spaces_between_special_tokens", "Special tokens that show are set apart by spaces.", "true"},
+          {"n", "Answers to each prompt.", "1"},
+          {"stream", "Send the answer while it is made, as server-sent events.", "false"},
+          {"stream_options", "Only where stream is true."},
+          {"stream_options.include_usage", "A last event with the counts of tokens.", "false"},
+          {"stream_options.include_obfuscation", "No effect: nothing is padded."},
+          {"user", kLabel},
+          {"user_id", kLabel},
+          {"safety_identifier", kLabel},
+          {"prompt_cache_key", kLabel},
+          {"prompt_cache_retention", kLabel},
+          {"store", kLabel},
+          {"metadata", kLabel},
+      });
+}
+
+}  // namespace lmdeploy

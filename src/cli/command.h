@@ -29,6 +29,7 @@ extern const std::span<const CommandGroup> kCommandGroups;
 
 // One per file of the same name.
 Action setup_bench_latency(CLI::App& app);
+Action setup_bench_serve(CLI::App& app);
 Action setup_bench_throughput(CLI::App& app);
 Action setup_chat(CLI::App& app);
 Action setup_check_env(CLI::App& app);

@@ -38,6 +38,12 @@ constexpr Command kCommandTable[] = {
     {"bench", "throughput", "Tokens per second of many requests at once",
      "lmdeploy bench throughput MODEL --input-len 512 --output-len 128 --num-prompts 32",
      setup_bench_throughput},
+    {"bench", "serve", "Load for a server, as `vllm bench serve` reports it",
+     "lmdeploy bench serve --base-url http://127.0.0.1:23333 --tokenizer MODEL --num-prompts 200 "
+     "--random-input-len 512 --request-rate 8\n"
+     "lmdeploy bench serve --tokenizer MODEL --max-concurrency 64 --ignore-eos --metric-percentiles 50,99 "
+     "--save-result",
+     setup_bench_serve},
     {"lite", "auto_awq", "4-bit weights by AWQ (not built yet)",
      "lmdeploy lite auto_awq MODEL --calib-dataset ptb --w-bits 4 --w-group-size 128 --work-dir OUT",
      setup_lite_auto_awq},

@@ -9,20 +9,24 @@ namespace lmdeploy::cli {
 // seconds elsewhere.
 class ProgressLine {
  public:
-  explicit ProgressLine(std::string label);
+  enum class Unit : std::uint8_t { bytes, count };
+  explicit ProgressLine(std::string label, Unit unit = Unit::bytes);
   ~ProgressLine();  // ends the line
   ProgressLine(const ProgressLine&) = delete;
   ProgressLine& operator=(const ProgressLine&) = delete;
 
-  // Bytes done and in all; `note` stands behind them. Cheap enough to be called for every piece.
-  void update(std::int64_t done_bytes, std::int64_t total_bytes, const std::string& note = {});
+  // What is done, and of how much; `note` stands behind them. Cheap enough to be called for every piece.
+  void update(std::int64_t done, std::int64_t total, const std::string& note = {});
 
  private:
+  std::string amount(double value) const;
+
   std::string label_;
+  Unit unit_;
   bool terminal_;
   bool written_ = false;
   std::chrono::steady_clock::time_point start_, last_;
-  std::int64_t start_bytes_ = -1;  // what an earlier run had done already
+  std::int64_t start_done_ = -1;  // what an earlier run had done already
 };
 
 }  // namespace lmdeploy::cli

@@ -23,6 +23,19 @@ struct Options {
   std::string meta_instruction;
 };
 
+// What LMDeploy's chat command took where nobody said anything (0.5.3); a model that says how it wants to be
+// sampled is believed.
+constexpr float kChatTemperature = 0.8F;
+constexpr float kChatTopP = 0.8F;
+constexpr std::int32_t kChatTopK = 40;
+
+SamplingParams chat_sampling(SamplingParams sampling, const GenerationConfig& generation) {
+  if (!generation.temperature && generation.do_sample != false) sampling.temperature = kChatTemperature;
+  if (!generation.top_p) sampling.top_p = kChatTopP;
+  if (!generation.top_k) sampling.top_k = kChatTopK;
+  return sampling;
+}
+
 GenerationParams generation_params(const SamplingParams& defaults, const SamplingOptions& options) {
   GenerationParams params;
   params.sampling = defaults;
@@ -97,7 +110,8 @@ int chat(const Options& options) {
                 "Give one with --chat-template FILE (Jinja), or complete text through lmdeploy serve "
                 "api_server and /v1/completions.");
   fmt::print(stderr, "{}\n", loaded.summary);
-  LocalBackend backend(served, generation_params(served.sampling, options.sampling));
+  LocalBackend backend(
+      served, generation_params(chat_sampling(served.sampling, loaded.generation), options.sampling));
   StandardTerminal terminal;
   Repl(backend, terminal, options.meta_instruction).run();
   return 0;
@@ -113,7 +127,9 @@ Action setup_chat(CLI::App& app) {
   app.add_option("--meta-instruction", options->meta_instruction, "System message of the chat")
       ->option_text("TEXT")
       ->group("Model");
-  add_sampling_options(app, options->sampling);
+  add_sampling_options(app, options->sampling,
+                       "Sampling (default: the model's generation_config.json, then temperature 0.8, top_p "
+                       "0.8, top_k 40)");
   add_engine_options(app, options->engine);
   add_accepted_options(app, kAcceptedByChat);
   return [options] { return chat(*options); };

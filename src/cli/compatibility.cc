@@ -35,9 +35,7 @@ constexpr DeclaredOption kEngineAccepted[] = {
 };
 
 constexpr DeclaredOption kServerAccepted[] = {
-    {"--disable-fastapi-docs", kFlag, "the documentation page is not built yet"},
-    {"--max-log-len", kValue, "prompts are never logged"},
-    {"--disable-metrics", kFlag, "metrics are not built yet"},
+    {"--enable-abort-handling", kFlag, "/abort_request is always there: one ends only one's own requests"},
     {"--allowed-media-domains", kList, "nothing is fetched for a request"},
     {"--cap", kValue, "of 0.5.3's template classes; the model's own template is used"},
     {"--qos-config-path", kValue, "removed from LMDeploy in August 2024"},
@@ -59,7 +57,6 @@ constexpr DeclaredOption kEngineRestricted[] = {
     {"--device", kValue, "where to compute: auto or cpu; cuda is not built yet"},
     {"--quant-policy", kValue, "bits of the KV cache: 0 for the model's own; 4 and 8 are not built yet"},
     {"--model-format", kValue, "hf; awq, gptq, compressed-tensors and fp8 are not built yet"},
-    {"--enable-prefix-caching", kFlag, "keep common beginnings of prompts"},
     {"--adapters", kList, "LoRA folders"},
     {"--use-logn-attn", kFlag, "scale attention by the logarithm of the length"},
     {"--speculative-algorithm", kValue, "guess several tokens a step"},
@@ -70,12 +67,10 @@ constexpr DeclaredOption kEngineRestricted[] = {
 };
 
 constexpr DeclaredOption kServerRestricted[] = {
-    {"--ssl", kFlag, "TLS with SSL_KEYFILE and SSL_CERTFILE"},
     {"--proxy-url", kValue, "register with a proxy"},
     {"--tool-call-parser", kValue, "read tool calls out of the answer"},
     {"--reasoning-parser", kValue, "split the reasoning from the answer"},
     {"--allow-terminate-by-client", kFlag, "a route that ends the server"},
-    {"--enable-abort-handling", kFlag, "a route that ends one request"},
 };
 
 void declare(CLI::App& app, std::span<const DeclaredOption> options, const char* group) {

@@ -37,6 +37,9 @@ EngineOptions engine_options(const EngineFlags& flags, std::int64_t cache_bytes)
   options.max_prefill_token_num = flags.max_prefill_token_num;
   options.cache_bytes = cache_bytes;
   options.num_threads = flags.num_threads;
+  options.enable_prefix_caching = flags.enable_prefix_caching;
+  options.max_queue_len = flags.max_queue_len;
+  options.max_queue_tokens = flags.max_queue_tokens;
   return options;
 }
 

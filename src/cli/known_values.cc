@@ -18,12 +18,13 @@ struct KnownValues {
   std::vector<std::string> built;
   std::vector<std::string> planned;
   bool any = false;
+  std::string_view not_of = {};  // a command that means something else by this option
 };
 
 // A value that becomes real moves from `planned` to `built`; an option without a row takes any value.
 const std::vector<KnownValues>& known_values() {
   static const std::vector<KnownValues> kTable = {
-      {"--backend", {"turbomind", "pytorch"}, {}},
+      {"--backend", {"turbomind", "pytorch"}, {}, false, "serve"},
       {"--dtype", {"auto", "float32", "float16", "bfloat16"}, {}},
       {"--device", {"auto", "cpu"}, {"cuda", "ascend", "maca", "camb"}},
       {"--model-format", {"hf"}, {"awq", "gptq", "compressed-tensors", "fp8", "mxfp4", "llama"}},
@@ -38,12 +39,9 @@ const std::vector<KnownValues>& known_values() {
       {"--nnodes", {"1"}, {}, true},
       {"--node-rank", {"0"}, {}, true},
       {"--rope-scaling-factor", {"0", "0.0"}, {}, true},
-      {"--enable-prefix-caching", {"false"}, {"true"}},
       {"--use-logn-attn", {"false"}, {"true"}},
       {"--enable-return-routed-experts", {"false"}, {"true"}},
-      {"--ssl", {"false"}, {"true"}},
       {"--allow-terminate-by-client", {"false"}, {"true"}},
-      {"--enable-abort-handling", {"false"}, {"true"}},
       {"--adapters", {}, {}, true},
       {"--speculative-algorithm", {}, {}, true},
       {"--speculative-draft-model", {}, {}, true},
@@ -81,7 +79,7 @@ void check_known_values(const CLI::App& command) {
   std::vector<std::string> refused, built;
   for (const KnownValues& known : known_values()) {
     const CLI::Option* option = command.get_option_no_throw(std::string(known.option));
-    if (option == nullptr) continue;
+    if (option == nullptr || known.not_of == command.get_name()) continue;
     for (const std::string& value : option->results()) {
       if (contains(known.built, value)) continue;
       if (!known.any && !contains(known.planned, value)) refuse_unknown(known, value);

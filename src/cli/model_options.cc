@@ -72,9 +72,13 @@ void add_engine_options(CLI::App& app, EngineFlags& flags) {
       ->check(CLI::Range(64, 4096))
       ->group(kEngineGroup);
   app.add_option("--max-prefill-token-num", flags.max_prefill_token_num,
-                 "Prompt tokens that one step may compute (8192)")
+                 "Prompt tokens that one step may compute, at most; its time limits them sooner (8192)")
       ->option_text("N")
       ->check(CLI::Range(1, 1 << 24))
+      ->group(kEngineGroup);
+  app.add_flag("--enable-prefix-caching", flags.enable_prefix_caching,
+               "Keep what was computed of a prompt for the next that begins so (True); never across API keys")
+      ->option_text("BOOL")
       ->group(kEngineGroup);
   app.add_option("--num-threads", flags.num_threads, "Threads that compute; default: every usable CPU")
       ->option_text("N")

@@ -3,6 +3,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/engine.h"
+
 namespace lmdeploy::cli {
 
 // Which model, and how its folder is read. Values are as on the command line; empty: not given.
@@ -23,7 +25,10 @@ struct EngineFlags {
   std::string cache_max_entry_count = "0.8";  // a fraction of the free memory, or a size such as 8GiB
   std::int32_t cache_block_seq_len = 64;
   std::int32_t max_prefill_token_num = 8192;
-  int num_threads = 0;  // 0: all usable CPUs
+  bool enable_prefix_caching = true;
+  int num_threads = 0;                                         // 0: all usable CPUs
+  std::int32_t max_queue_len = EngineOptions{}.max_queue_len;  // of a server
+  std::int64_t max_queue_tokens = EngineOptions{}.max_queue_tokens;
 };
 void add_engine_options(CLI::App& app, EngineFlags& flags);
 

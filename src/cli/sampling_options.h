@@ -12,6 +12,7 @@ struct SamplingOptions {
   std::optional<std::uint64_t> seed;
   std::int32_t max_new_tokens = 0;  // 0: until the session length is reached
 };
-void add_sampling_options(CLI::App& app, SamplingOptions& options);
+// `group` is the heading in the help; it says where the defaults come from.
+void add_sampling_options(CLI::App& app, SamplingOptions& options, const char* group);
 
 }  // namespace lmdeploy::cli

@@ -80,7 +80,7 @@ Action setup_serve_api_client(CLI::App& app) {
   app.add_option("--session-id")
       ->description("Without effect: the conversation lives here")
       ->option_text("N");
-  add_sampling_options(app, options->sampling);
+  add_sampling_options(app, options->sampling, "Sampling (default: as the server has it)");
   return [options] { return talk(*options); };
 }
 

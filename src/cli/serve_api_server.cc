@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/descriptor_limit.h"
 #include "cli/loaded_model.h"
 #include "cli/server_options.h"
 #include "cli/usage_error.h"
@@ -32,20 +33,27 @@ std::string url_of(const ServerOptions& options, std::uint16_t port) {
   const bool everywhere = options.server_name == "0.0.0.0" || options.server_name == "::";
   const bool is_ipv6 = options.server_name.find(':') != std::string::npos;
   const std::string host = everywhere ? "localhost" : options.server_name;
-  return is_ipv6 && !everywhere ? fmt::format("http://[{}]:{}", host, port)
-                                : fmt::format("http://{}:{}", host, port);
+  const char* scheme = options.ssl_certfile.empty() ? "http" : "https";
+  return is_ipv6 && !everywhere ? fmt::format("{}://[{}]:{}", scheme, host, port)
+                                : fmt::format("{}://{}:{}", scheme, host, port);
 }
 
 int serve(const Options& options) {
   if (!options.meta_instruction.empty())
     throw UsageError("not built yet: --meta-instruction of a server",
                      "Send it as a message of role system, or change the template with --chat-template.");
-  init_log(options.model.log_level);
-  const LoadedModel loaded = load_served_model(options.model, options.engine, options.chat);
+  init_log(options.model.log_level, options.server.log_format == "json");
+  const ServerOptions server_opts = server_options(options.server);
+  raise_descriptor_limit(server_opts.max_connections);
+  Server server(server_opts);
+  EngineFlags engine = options.engine;
+  engine.max_queue_len = options.server.max_queue_len;
+  engine.max_queue_tokens = options.server.max_queue_tokens;
+  const LoadedModel loaded = load_served_model(options.model, engine, options.chat);
   const std::vector<std::string> names = served_names(options, loaded.source);
   const ServedModel served = loaded.served(names);
-  Server server(options.server.server, served);
-  const std::string url = url_of(options.server.server, server.port());
+  server.serve(served);
+  const std::string url = url_of(server_opts, server.port());
   fmt::print(stderr, "{}\n", loaded.summary);
   if (served.chat_template == nullptr)
     fmt::print(stderr,

@@ -2,79 +2,66 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <random>
-
-#include "server/answer_task.h"
+#include "server/answer_start.h"
 #include "server/api_error.h"
+#include "server/text_input.h"
 
 namespace lmdeploy {
 namespace {
 
-void check_model(const ServedModel& model, const std::string& name) {
-  if (std::find(model.names.begin(), model.names.end(), name) == model.names.end())
-    throw model_not_found(name, model.names);
-}
-
-// Before the tokenizer spends time on it: no text can fit whose bytes are more than the longest token's times
-// the session length.
-void check_prompt_bytes(const RouteContext& context, std::size_t num_bytes, const char* param) {
-  if (num_bytes <= context.max_prompt_bytes) return;
-  throw ApiError(
-      400,
-      fmt::format("the prompt has {} bytes, which is more than {} tokens, the most that prompt and answer "
-                  "together can have here",
-                  num_bytes, context.model.engine.session_len()),
-      {.param = param, .code = "context_length_exceeded"});
-}
-
-std::vector<TokenId> encode_text(const RouteContext& context, const std::string& text, const char* param) {
-  check_prompt_bytes(context, text.size(), param);
-  return context.model.tokenizer.encode(text, true);
-}
-
-std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input) {
-  if (context.model.chat_template == nullptr)
-    throw ApiError(
-        400, "this model's folder has no chat template: use /v1/completions, or give messages as a string",
-        {.param = "messages"});
-  const RenderedPrompt rendered = context.model.chat_template->render(input);
-  check_prompt_bytes(context, rendered.text.size(), "messages");
-  return context.model.tokenizer.encode(rendered);
-}
-
-std::uint64_t random_seed() {
-  std::random_device random;
-  return std::uint64_t{random()} << 32 | random();
-}
-
 void run(const RouteContext& context, std::shared_ptr<Exchange> exchange, AnswerKind kind,
          AnswerOptions options, const std::vector<std::vector<TokenId>>& prompts) {
-  auto ticket = context.admission.try_admit();
-  if (!ticket)
-    throw ApiError(429, fmt::format("the server answers {} requests at once and is full, try again later",
-                                    context.options.max_concurrent_requests));
-  options.generation.sampling = options.sampling.resolve(context.model.sampling, random_seed());
-  auto head = make_answer_head(kind, options.model, options.include_usage);
-  const auto task =
-      std::make_shared<AnswerTask>(context.model, std::move(exchange), std::move(head), options.stream);
-  task->start(prompts, options, std::move(ticket));
+  auto format =
+      std::make_unique<OpenAiFormat>(make_answer_head(kind, options.model, options.include_usage),
+                                     static_cast<std::int32_t>(prompts.size()) * options.num_choices);
+  start_answer(context, std::move(exchange), std::move(format), std::move(options), prompts);
+}
+
+// Numbers of which a prompt has so many are cheap to ask for and dear to send.
+void check_num_echoed(const RouteContext& context, const AnswerOptions& options,
+                      const std::vector<std::vector<TokenId>>& prompts) {
+  if (!options.generation.prompt_logprobs) return;
+  std::int64_t num_tokens = 0;
+  for (const auto& prompt_ids : prompts) num_tokens += std::ssize(prompt_ids);
+  const std::int64_t num_logprobs =
+      num_tokens * options.num_candidates * (1 + options.generation.num_top_logprobs);
+  if (num_logprobs > context.limits.max_echoed_logprobs)
+    throw ApiError(
+        400,
+        fmt::format("echo: expected at most {} log probabilities of prompts, found {}: {} tokens, {} "
+                    "answers to each prompt, {} log probabilities of each token",
+                    context.limits.max_echoed_logprobs, num_logprobs, num_tokens, options.num_candidates,
+                    1 + options.generation.num_top_logprobs),
+        {.param = "echo"});
+}
+
+// A prompt that came as a text is echoed as it came.
+void add_echo(const RouteContext& context, CompletionRequest& request,
+              const std::vector<std::vector<TokenId>>& prompts) {
+  check_num_echoed(context, request.options, prompts);
+  const GenerationParams& generation = request.options.generation;
+  const Tokenizer::DecodeOptions decode{generation.skip_special_tokens,
+                                        generation.spaces_between_special_tokens};
+  for (std::size_t i = 0; i < prompts.size(); ++i) {
+    const auto* text = std::get_if<std::string>(&request.prompts[i]);
+    request.options.echo_texts.push_back(
+        text != nullptr ? *text : context.model.tokenizer.decode(prompts[i], decode));
+  }
 }
 
 }  // namespace
 
 void chat_completions(const RouteContext& context, std::shared_ptr<Exchange> exchange) {
-  ChatRequest request = parse_chat_request(exchange->request().body, context.model.tokenizer.vocab_size());
+  ChatRequest request = parse_chat_request(exchange->request().body, context.limits);
   check_model(context.model, request.options.model);
   const auto* text = std::get_if<std::string>(&request.prompt);
   auto prompt_ids = text != nullptr ? encode_text(context, *text, "messages")
-                                    : encode_chat(context, std::get<ChatInput>(request.prompt));
+                                    : encode_chat(context, std::get<ChatInput>(request.prompt), "messages");
   run(context, std::move(exchange), AnswerKind::chat, std::move(request.options), {std::move(prompt_ids)});
 }
 
 void completions(const RouteContext& context, std::shared_ptr<Exchange> exchange) {
-  CompletionRequest request =
-      parse_completion_request(exchange->request().body, context.model.tokenizer.vocab_size());
+  CompletionRequest request = parse_completion_request(exchange->request().body, context.limits);
   check_model(context.model, request.options.model);
   std::vector<std::vector<TokenId>> prompts;
   for (const Prompt& prompt : request.prompts) {
@@ -82,6 +69,7 @@ void completions(const RouteContext& context, std::shared_ptr<Exchange> exchange
     prompts.push_back(text != nullptr ? encode_text(context, *text, "prompt")
                                       : std::get<std::vector<TokenId>>(prompt));
   }
+  if (request.echo) add_echo(context, request, prompts);
   run(context, std::move(exchange), AnswerKind::completion, std::move(request.options), prompts);
 }
 

@@ -21,6 +21,8 @@ std::string_view code_of(int status) {
       return "rate_limit_exceeded";
     case 503:
       return "service_unavailable";
+    case 504:
+      return "timeout";
     default:
       return "";
   }

@@ -23,14 +23,18 @@ std::string_view bearer_token(const HttpRequest& request) {
 
 }  // namespace
 
-bool has_valid_key(const HttpRequest& request, const std::vector<std::string>& keys) {
-  if (keys.empty()) return true;
+std::optional<std::size_t> find_key(const HttpRequest& request, const std::vector<std::string>& keys) {
   std::string_view given = bearer_token(request);
   if (const std::string* key = request.header("x-api-key"); given.empty() && key != nullptr) given = *key;
-  if (given.empty()) return false;
-  unsigned num_matches = 0;
-  for (const std::string& key : keys) num_matches += equal_in_constant_time(given, key);
-  return num_matches > 0;
+  if (given.empty()) return std::nullopt;
+  // Every key is looked at, whatever the others said.
+  std::size_t found = keys.size();
+  for (std::size_t i = 0; i < keys.size(); ++i) found = equal_in_constant_time(given, keys[i]) ? i : found;
+  return found < keys.size() ? std::optional(found) : std::nullopt;
+}
+
+bool has_valid_key(const HttpRequest& request, const std::vector<std::string>& keys) {
+  return keys.empty() || find_key(request, keys).has_value();
 }
 
 }  // namespace lmdeploy

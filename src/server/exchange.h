@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "server/answer_report.h"
 #include "server/http_message.h"
 
 namespace lmdeploy {
@@ -31,6 +32,16 @@ class Exchange {
   // Called at most once, on the strand, when nobody will read the answer any more: the client closed,
   // half-closed, reset, or does not read; or the server stops. Not called after reply() or finish().
   virtual void on_gone(std::function<void()> callback) = 0;
+
+  // What HttpHandler::done() is told of the answer.
+  virtual void set_report(const AnswerReport& report) = 0;
+};
+
+// How a request ended.
+struct HttpOutcome {
+  int status = 0;      // 499: the client left before the answer's end
+  double seconds = 0;  // from the request's last byte to the answer's
+  std::optional<AnswerReport> report = {};
 };
 
 // What a server does with requests. Shared by all connections: calls come from several threads.
@@ -49,8 +60,11 @@ class HttpHandler {
   // Adds what every answer to this request carries.
   virtual void decorate(const HttpRequest& request, HttpResponse& response) = 0;
 
+  // The server has been told to stop: refuse what is new.
+  virtual void begin_drain() = 0;
+
   // After an answer: for the log.
-  virtual void done(const HttpRequest& request, int status, double seconds) = 0;
+  virtual void done(const HttpRequest& request, const HttpOutcome& outcome) = 0;
 };
 
 }  // namespace lmdeploy

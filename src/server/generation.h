@@ -9,8 +9,10 @@
 //     return !interrupted.load();                                   // false ends the answer
 //   });
 //   if (const auto* rejected = std::get_if<Rejected>(&result)) ...  // e.g. the conversation is too long
+#include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <variant>
 #include <vector>
@@ -25,10 +27,19 @@ struct GenerationParams {
   std::int32_t min_new_tokens = 0;      // stop tokens are not drawn before; stop strings still end the answer
   std::vector<TokenId> stop_token_ids;  // beside the model's own
   std::vector<std::string> stop;        // none empty
+  std::vector<TokenBias> logit_bias;    // Request::logit_bias
+  std::vector<std::string> bad_words;   // do not come in the answer, nor with a space before; none empty
+  bool logprobs = false;                // these four as in Request
+  bool prompt_logprobs = false;
+  std::int32_t num_top_logprobs = 0;
+  bool prompt_only = false;
+  bool continues_prompt = false;  // the text goes on where the prompt ends: a first word keeps its space
   bool include_stop_str_in_output = false;
   bool ignore_eos = false;  // the model's own stop tokens do not end the answer; stop_token_ids still do
   bool skip_special_tokens = true;
   bool spaces_between_special_tokens = true;
+  std::string cache_salt;  // Request::cache_salt
+  std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 
 // One step of an answer as text. The last delta has a finish_reason: stop also for a stop string.
@@ -38,6 +49,13 @@ struct TextDelta {
   std::string error;  // with finish_reason error
   std::int32_t num_prompt_tokens = 0;
   std::int32_t num_generated_tokens = 0;  // so far, a stop token included
+  TokenId token = -1;                     // of this step; -1: none
+  // Where they were asked for: as in Output, and the characters that the text had before this token.
+  float logprob = 0;
+  std::vector<TokenLogprob> top_logprobs = {};
+  std::shared_ptr<const std::vector<TokenScore>> prompt_scores = {};
+  std::int64_t text_offset = 0;
+  RequestTimings timings = {};  // so far
 };
 
 class Generation : public std::enable_shared_from_this<Generation> {
@@ -60,8 +78,8 @@ class Generation : public std::enable_shared_from_this<Generation> {
   struct Token {};
 
  public:
-  Generation(Token, const ServedModel& model, std::int32_t num_prompt_tokens, const GenerationParams& params,
-             Callback callback);
+  Generation(Token, const ServedModel& model, std::span<const TokenId> prompt_ids,
+             const GenerationParams& params, Callback callback);
   ~Generation();
 
  private:

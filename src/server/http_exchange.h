@@ -32,6 +32,7 @@ class SocketExchange final : public Exchange, public std::enable_shared_from_thi
   void finish() override;
   void post(std::function<void()> task) override;
   void on_gone(std::function<void()> callback) override { on_gone_ = std::move(callback); }
+  void set_report(const AnswerReport& report) override { report_ = report; }
 
   // The connection's side.
   void run_handler();  // handler.handle(), its exceptions included
@@ -42,6 +43,7 @@ class SocketExchange final : public Exchange, public std::enable_shared_from_thi
   bool is_finished() const { return finished_; }
   bool keep_alive() const { return keep_alive_ && !gone_; }
   int status() const { return status_; }
+  const std::optional<AnswerReport>& report() const { return report_; }
 
  private:
   void begin(HttpResponse& response, BodyFraming framing);
@@ -54,6 +56,7 @@ class SocketExchange final : public Exchange, public std::enable_shared_from_thi
   boost::asio::executor_work_guard<Strand> work_;
   HttpRequest request_;
   std::function<void()> on_gone_;
+  std::optional<AnswerReport> report_;
   std::string output_;
   std::size_t num_unsent_bytes_ = 0;  // output_ and what is being written
   BodyFraming framing_ = BodyFraming::none;

@@ -1,5 +1,6 @@
 #pragma once
 // Requests and responses as the routes see them: no socket, no HTTP library.
+#include <chrono>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -26,8 +27,12 @@ struct HttpRequest {
   std::string id;      // x-request-id: the client's where it is sane, else a new one
   bool keep_alive = true;
   bool http_1_0 = false;
+  std::chrono::steady_clock::time_point received = {};  // when its last byte had come
 
   const std::string* header(std::string_view name) const { return find_header(headers, name); }
+  double seconds_since_received() const {
+    return std::chrono::duration<double>(std::chrono::steady_clock::now() - received).count();
+  }
 };
 
 struct HttpResponse {

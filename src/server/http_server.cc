@@ -24,6 +24,10 @@ using boost::system::error_code;
 namespace {
 
 constexpr std::chrono::milliseconds kAcceptRetryDelay{50};
+// After the last answer of a drain: refusals that are being written may still reach their clients.
+constexpr std::chrono::milliseconds kFarewell{250};
+// Newcomers beyond max_connections that are told so at once; more than these are only closed.
+constexpr std::int64_t kMaxSurplus = 256;
 
 tcp::endpoint resolve(asio::io_context& io, const ServerOptions& options) {
   error_code ec;
@@ -43,6 +47,11 @@ std::string listen_remedy(const error_code& ec, std::uint16_t port) {
   return "Choose a --server-name that is an address of this machine.";
 }
 
+std::unique_ptr<asio::ssl::context> make_tls(const ServerOptions& options) {
+  if (options.ssl_certfile.empty() && options.ssl_keyfile.empty()) return nullptr;
+  return std::make_unique<asio::ssl::context>(make_tls_context(options.ssl_certfile, options.ssl_keyfile));
+}
+
 }  // namespace
 
 struct HttpServer::Impl {
@@ -51,10 +60,10 @@ struct HttpServer::Impl {
   void listen();
   asio::awaitable<void> accept_loop();
   void adopt(tcp::socket socket, Strand strand);
-  void turn_away(tcp::socket& socket);
   void wait_for_signal();
   void stop_once_more();
   void begin_drain();
+  void end_drain();
   void abort_all();
   void forget(const Connection* connection);
   void end_if_idle();
@@ -64,24 +73,32 @@ struct HttpServer::Impl {
 
   const ServerOptions& options;
   std::shared_ptr<asio::io_context> io = std::make_shared<asio::io_context>();
+  std::unique_ptr<asio::ssl::context> tls;
   Strand strand;  // of everything below but the connections
   tcp::acceptor acceptor;
   asio::signal_set signals;
-  asio::steady_timer timer;  // accept's retry, later the drain's end
+  asio::steady_timer retry;  // of accept
+  asio::steady_timer timer;  // the drain's end
   Connection::Shared shared;
   std::uint16_t port = 0;
   int num_stops = 0;
+  bool drain_ended = false;
+  std::vector<std::thread> threads;
   std::mutex mutex;
   std::unordered_map<const Connection*, std::weak_ptr<Connection>> connections;  // under mutex
 };
 
 HttpServer::Impl::Impl(const ServerOptions& server_options, HttpHandler& handler)
     : options(server_options),
+      tls(make_tls(options)),
       strand(asio::make_strand(*io)),
       acceptor(strand),
       signals(strand),
+      retry(strand),
       timer(strand),
-      shared{options, handler, io} {}
+      shared{options, handler, io, tls.get()} {
+  shared.on_none_taken = [this] { asio::post(strand, [this] { end_drain(); }); };
+}
 
 void HttpServer::Impl::listen() {
   const tcp::endpoint endpoint = resolve(*io, options);
@@ -98,18 +115,18 @@ void HttpServer::Impl::listen() {
 }
 
 asio::awaitable<void> HttpServer::Impl::accept_loop() {
-  while (!shared.stopping) {
+  while (acceptor.is_open()) {
     Strand connection_strand = asio::make_strand(*io);
     auto [ec, socket] =
         co_await acceptor.async_accept(connection_strand, asio::as_tuple(asio::use_awaitable));
-    if (shared.stopping) break;
+    if (!acceptor.is_open()) break;
     if (!ec) {
       adopt(std::move(socket), connection_strand);
     } else {
       // Out of descriptors or memory: those who are connected go on, new ones wait in the kernel's queue.
       log::warn("cannot accept a connection: {}", ec.message());
-      timer.expires_after(kAcceptRetryDelay);
-      co_await timer.async_wait(asio::as_tuple(asio::use_awaitable));
+      retry.expires_after(kAcceptRetryDelay);
+      co_await retry.async_wait(asio::as_tuple(asio::use_awaitable));
     }
   }
 }
@@ -118,27 +135,13 @@ void HttpServer::Impl::adopt(tcp::socket socket, Strand connection_strand) {
   std::shared_ptr<Connection> connection;
   {
     const std::lock_guard lock(mutex);
-    if (std::ssize(connections) >= options.max_connections) {
-      turn_away(socket);
-      return;
-    }
-    connection = std::make_shared<Connection>(std::move(socket), std::move(connection_strand), shared);
+    const std::int64_t num_surplus = std::ssize(connections) - options.max_connections;
+    if (num_surplus >= kMaxSurplus) return;
+    connection = std::make_shared<Connection>(std::move(socket), std::move(connection_strand), shared,
+                                              num_surplus >= 0);
     connections.emplace(connection.get(), connection);
   }
   connection->start([this, key = connection.get()] { forget(key); });
-}
-
-// Without a coroutine, as there are too many already; what the client has sent is read so that the close does
-// not reset the connection under the answer.
-void HttpServer::Impl::turn_away(tcp::socket& socket) {
-  HttpResponse response = shared.handler.error_response(503, "too many connections");
-  const std::string bytes = format_head(response, {}, BodyFraming::content_length, false) + response.body;
-  error_code ec;
-  socket.non_blocking(true, ec);
-  socket.write_some(asio::buffer(bytes), ec);
-  socket.shutdown(tcp::socket::shutdown_send, ec);
-  std::array<char, 4096> dropped;
-  socket.read_some(asio::buffer(dropped), ec);
 }
 
 void HttpServer::Impl::wait_for_signal() {
@@ -157,10 +160,11 @@ void HttpServer::Impl::stop_once_more() {
     abort_all();
 }
 
+// Who comes now is still accepted and told 503: a load balancer that has not heard of the stop yet gets an
+// answer that it can act on.
 void HttpServer::Impl::begin_drain() {
+  shared.handler.begin_drain();
   shared.stopping = true;
-  error_code ignored;
-  acceptor.close(ignored);
   timer.expires_after(options.drain_timeout);
   timer.async_wait([this](const error_code& ec) {
     if (ec) return;
@@ -169,10 +173,28 @@ void HttpServer::Impl::begin_drain() {
     abort_all();
   });
   for_each_connection([](Connection& connection) { connection.drain(); });
+  // A request counts as taken before the handler is asked, so that none slips in between.
+  if (shared.num_taken == 0) end_drain();
+}
+
+void HttpServer::Impl::end_drain() {
+  if (std::exchange(drain_ended, true)) return;
+  error_code ignored;
+  acceptor.close(ignored);
+  retry.cancel();
+  for_each_connection([](Connection& connection) { connection.close_idle(); });
+  timer.expires_after(kFarewell);
+  timer.async_wait([this](const error_code& ec) {
+    if (!ec) abort_all();
+  });
   end_if_idle();
 }
 
 void HttpServer::Impl::abort_all() {
+  drain_ended = true;
+  error_code ignored;
+  acceptor.close(ignored);
+  retry.cancel();
   for_each_connection([](Connection& connection) { connection.abort(); });
 }
 
@@ -194,7 +216,7 @@ void HttpServer::Impl::forget(const Connection* connection) {
 // With the last connection gone nothing but these two waits keeps io.run() from returning.
 void HttpServer::Impl::end_if_idle() {
   const std::lock_guard lock(mutex);
-  if (!connections.empty()) return;
+  if (!drain_ended || !connections.empty()) return;
   timer.cancel();
   signals.cancel();
 }
@@ -215,24 +237,33 @@ HttpServer::HttpServer(const ServerOptions& options, HttpHandler& handler)
   impl_->listen();
 }
 
-HttpServer::~HttpServer() = default;
+HttpServer::~HttpServer() {
+  stop();
+  stop();
+  for (std::thread& thread : impl_->threads) thread.join();
+}
 
 std::uint16_t HttpServer::port() const noexcept {
   return impl_->port;
 }
 
-void HttpServer::run() {
+void HttpServer::start() {
   asio::co_spawn(impl_->strand, impl_->accept_loop(), asio::detached);
-  if (impl_->options.handle_signals) {
-    impl_->signals.add(SIGINT);
-    impl_->signals.add(SIGTERM);
-    impl_->wait_for_signal();
-  }
-  std::vector<std::thread> threads;
-  for (int i = 1; i < impl_->options.num_io_threads; ++i)
-    threads.emplace_back([this] { impl_->run_thread(); });
-  impl_->run_thread();
-  for (std::thread& thread : threads) thread.join();
+  for (int i = 0; i < impl_->options.num_io_threads; ++i)
+    impl_->threads.emplace_back([this] { impl_->run_thread(); });
+}
+
+void HttpServer::handle_signals() {
+  impl_->signals.add(SIGINT);
+  impl_->signals.add(SIGTERM);
+  asio::post(impl_->strand, [this] {
+    if (impl_->num_stops == 0) impl_->wait_for_signal();
+  });
+}
+
+void HttpServer::run() {
+  for (std::thread& thread : impl_->threads) thread.join();
+  impl_->threads.clear();
 }
 
 void HttpServer::stop() {

@@ -11,13 +11,15 @@ namespace lmdeploy {
 
 class HttpServer {
  public:
-  // Listens. Throws Error: unknown host, address in use, no permission.
+  // Listens. Throws Error: unknown host, address in use, no permission, no use of the TLS files.
   HttpServer(const ServerOptions& options, HttpHandler& handler);
-  ~HttpServer();
+  ~HttpServer();  // stops at once
 
   std::uint16_t port() const noexcept;
-  void run();   // Server::run
-  void stop();  // Server::stop
+  void start();           // threads of its own begin to serve
+  void handle_signals();  // SIGTERM and SIGINT are stop() from now on
+  void run();             // returns once told to stop and drained
+  void stop();            // Server::stop
 
  private:
   struct Impl;

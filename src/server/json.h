@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace lmdeploy {
 
@@ -22,12 +23,24 @@ Json parse_json(std::string_view text);
 // A value for a message: `"hot" (string)`, cut where it is long.
 std::string describe(const Json& value);
 
+// What a parser asked of one field: its type and range as the parser itself has them. /openapi.json is made
+// of these.
+struct FieldNote {
+  enum class Type : std::uint8_t { any, boolean, string, integer, number, object, unsupported };
+  std::string path = {};  // "top_p", "stream_options.include_usage"
+  Type type = Type::any;
+  Json min = nullptr, max = nullptr;  // inclusive; null: none
+  std::vector<Json> neutral = {};     // what is taken of an unsupported one
+};
+using FieldNotes = std::vector<FieldNote>;
+
 // Reads the fields of one object. null counts as not given. Every call throws ApiError (400) that names the
 // field, what was expected and what was found.
 class JsonFields {
  public:
   // `path` is the object's own name in messages and `param`, empty for the body.
-  JsonFields(const Json& object, std::string path);
+  // `notes`, where given, gets what is asked for, whether the object has it or not.
+  JsonFields(const Json& object, std::string path, FieldNotes* notes = nullptr);
 
   std::optional<bool> boolean(std::string_view name);
   std::optional<std::string> string(std::string_view name);
@@ -45,11 +58,16 @@ class JsonFields {
   void refuse_unknown() const;
 
   std::string path_of(std::string_view name) const;
+  FieldNotes* notes() const { return notes_; }  // for the objects within this one
   [[noreturn]] void fail(std::string_view name, std::string_view expected, const Json& found) const;
 
  private:
+  const Json* find(std::string_view name);
+  void note(std::string_view name, FieldNote what);
+
   const Json& object_;
   std::string path_;
+  FieldNotes* notes_;
   std::set<std::string, std::less<>> known_;
 };
 

@@ -40,7 +40,8 @@ std::optional<std::int64_t> to_integer(const Json& value) {
   return static_cast<std::int64_t>(number);
 }
 
-JsonFields::JsonFields(const Json& object, std::string path) : object_(object), path_(std::move(path)) {
+JsonFields::JsonFields(const Json& object, std::string path, FieldNotes* notes)
+    : object_(object), path_(std::move(path)), notes_(notes) {
   if (object_.is_object()) return;
   throw ApiError(
       400,
@@ -57,28 +58,42 @@ void JsonFields::fail(std::string_view name, std::string_view expected, const Js
                  {.param = path_of(name)});
 }
 
-const Json* JsonFields::any(std::string_view name) {
+const Json* JsonFields::find(std::string_view name) {
   known_.emplace(name);
   const auto found = object_.find(name);
   return found == object_.end() || found->is_null() ? nullptr : &*found;
 }
 
+void JsonFields::note(std::string_view name, FieldNote what) {
+  if (notes_ == nullptr) return;
+  what.path = path_of(name);
+  notes_->push_back(std::move(what));
+}
+
+const Json* JsonFields::any(std::string_view name) {
+  note(name, {});
+  return find(name);
+}
+
 std::optional<bool> JsonFields::boolean(std::string_view name) {
-  const Json* value = any(name);
+  note(name, {.type = FieldNote::Type::boolean});
+  const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_boolean()) fail(name, "true or false", *value);
   return value->get<bool>();
 }
 
 std::optional<std::string> JsonFields::string(std::string_view name) {
-  const Json* value = any(name);
+  note(name, {.type = FieldNote::Type::string});
+  const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_string()) fail(name, "a string", *value);
   return value->get<std::string>();
 }
 
 std::optional<std::int64_t> JsonFields::integer(std::string_view name, std::int64_t min, std::int64_t max) {
-  const Json* value = any(name);
+  note(name, {.type = FieldNote::Type::integer, .min = min, .max = max});
+  const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   const auto number = to_integer(*value);
   if (!number || *number < min || *number > max)
@@ -87,7 +102,8 @@ std::optional<std::int64_t> JsonFields::integer(std::string_view name, std::int6
 }
 
 std::optional<double> JsonFields::number(std::string_view name, double min, double max) {
-  const Json* value = any(name);
+  note(name, {.type = FieldNote::Type::number, .min = min, .max = max});
+  const Json* value = find(name);
   if (value == nullptr) return std::nullopt;
   if (!value->is_number() || !(value->get<double>() >= min && value->get<double>() <= max))
     fail(name, fmt::format("a number from {} to {}", min, max), *value);
@@ -95,13 +111,15 @@ std::optional<double> JsonFields::number(std::string_view name, double min, doub
 }
 
 const Json* JsonFields::object(std::string_view name) {
-  const Json* value = any(name);
+  note(name, {.type = FieldNote::Type::object});
+  const Json* value = find(name);
   if (value != nullptr && !value->is_object()) fail(name, "an object", *value);
   return value;
 }
 
 void JsonFields::neutral(std::string_view name, std::initializer_list<Json> neutral) {
-  const Json* value = any(name);
+  if (notes_ != nullptr) note(name, {.type = FieldNote::Type::unsupported, .neutral = neutral});
+  const Json* value = find(name);
   if (value == nullptr) return;
   for (const Json& allowed : neutral)
     if (*value == allowed) return;

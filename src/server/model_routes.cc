@@ -23,12 +23,36 @@ Json model_object(const ServedModel& model, const std::string& name) {
           {"permission", Json::array()}};
 }
 
+// ?ready, ?ready=1, ?ready=true, alone or among others.
+bool asks_for_readiness(std::string_view query) {
+  while (!query.empty()) {
+    const std::string_view field = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(field.size() + 1, query.size()));
+    const std::string_view name = field.substr(0, field.find('='));
+    if (name == "ready" && !field.ends_with("=0") && !field.ends_with("=false")) return true;
+  }
+  return false;
+}
+
+HttpResponse unavailable(const char* status, const char* message) {
+  HttpResponse response = json_response(503, Json{{"status", status}, {"message", message}}.dump());
+  response.set("Retry-After", "1");
+  return response;
+}
+
 }  // namespace
+
+HttpResponse loading_response() {
+  return unavailable("loading", "the model is being loaded");
+}
 
 void health(const RouteContext& context, std::shared_ptr<Exchange> exchange) {
   if (!context.model.engine.healthy())
-    throw ApiError(503, "the model fails to compute; the server's log says why");
-  exchange->reply(json_response(200, Json{{"status", "ok"}}.dump()));
+    exchange->reply(unavailable("unhealthy", "the model fails to compute; the server's log says why"));
+  else if (context.draining && asks_for_readiness(exchange->request().query))
+    exchange->reply(unavailable("draining", "the server is shutting down and takes no new requests"));
+  else
+    exchange->reply(json_response(200, Json{{"status", "ok"}}.dump()));
 }
 
 void list_models(const RouteContext& context, std::shared_ptr<Exchange> exchange) {

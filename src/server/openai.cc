@@ -10,8 +10,6 @@ namespace {
 
 // Of the chat route only.
 void check_not_built_in_chat(JsonFields& fields) {
-  fields.neutral("logprobs", {false});
-  fields.neutral("top_logprobs", {0});
   fields.neutral("tools", {Json::array()});
   fields.neutral("tool_choice", {"none", "auto"});
   fields.boolean("parallel_tool_calls");  // no effect without tools
@@ -25,16 +23,33 @@ void check_not_built_in_chat(JsonFields& fields) {
     fields.neutral(name, {});
 }
 
-ChatInput parse_chat_input(JsonFields& fields, const Json& messages) {
-  ChatInput input;
-  input.messages = parse_messages(messages);
-  if (const Json* kwargs = fields.object("chat_template_kwargs")) input.template_kwargs = *kwargs;
-  if (const auto thinking = fields.boolean("enable_thinking"))
-    input.template_kwargs["enable_thinking"] = *thinking;
-  input.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
-  if (!fields.boolean("do_preprocess").value_or(true))
-    fields.fail("do_preprocess", "true where messages is a list", false);
-  return input;
+void parse_chat_logprobs(JsonFields& fields, const RequestLimits& limits, AnswerOptions& options) {
+  options.logprobs = options.generation.logprobs = fields.boolean("logprobs").value_or(false);
+  const auto num_top = fields.integer("top_logprobs", 0, limits.max_top_logprobs).value_or(0);
+  if (num_top > 0 && !options.logprobs) fields.fail("logprobs", "true where top_logprobs is given", false);
+  options.generation.num_top_logprobs = static_cast<std::int32_t>(num_top);
+}
+
+void parse_completion_logprobs(JsonFields& fields, const RequestLimits& limits, CompletionRequest& request) {
+  const auto num_top = fields.integer("logprobs", 0, limits.max_top_logprobs);
+  GenerationParams& generation = request.options.generation;
+  request.options.logprobs = num_top.has_value();
+  generation.logprobs = num_top || request.options.num_candidates > request.options.num_choices;
+  generation.prompt_logprobs = num_top && request.echo;
+  generation.num_top_logprobs = static_cast<std::int32_t>(num_top.value_or(0));
+}
+
+void parse_best_of(JsonFields& fields, const RequestLimits& limits, AnswerOptions& options) {
+  const auto best_of = fields.integer("best_of", 1, limits.max_choices);
+  if (!best_of) return;
+  if (*best_of < options.num_choices)
+    fields.fail("best_of", fmt::format("at least n ({})", options.num_choices), *best_of);
+  if (*best_of > options.num_choices && options.stream)
+    fields.fail(
+        "best_of",
+        fmt::format("n ({}) where stream is true: the best are known at the end", options.num_choices),
+        *best_of);
+  options.num_candidates = static_cast<std::int32_t>(*best_of);
 }
 
 // These shape what a template renders: refused where there is none to render.
@@ -45,16 +60,16 @@ void check_no_template_fields(JsonFields& fields) {
   fields.boolean("do_preprocess");
 }
 
-std::vector<Prompt> parse_prompts(JsonFields& fields, std::int32_t vocab_size) {
+std::vector<Prompt> parse_prompts(JsonFields& fields, const RequestLimits& limits) {
   constexpr std::string_view kExpected =
       "a string, a list of token ids, or a list of strings or of such lists";
   const Json* prompt = fields.any("prompt");
   if (prompt == nullptr) fields.fail("prompt", kExpected, nullptr);
   if (prompt->is_string()) return {prompt->get<std::string>()};
   if (!prompt->is_array() || prompt->empty()) fields.fail("prompt", kExpected, *prompt);
-  if (prompt->front().is_number()) return {parse_token_ids(*prompt, "prompt", vocab_size)};
-  if (std::ssize(*prompt) > kMaxPrompts)
-    fields.fail("prompt", fmt::format("at most {} prompts", kMaxPrompts), *prompt);
+  if (prompt->front().is_number()) return {parse_token_ids(*prompt, "prompt", limits.vocab_size)};
+  if (std::ssize(*prompt) > limits.max_prompts)
+    fields.fail("prompt", fmt::format("at most {} prompts", limits.max_prompts), *prompt);
   std::vector<Prompt> prompts;
   for (const Json& element : *prompt) {
     const std::string path = fmt::format("prompt[{}]", prompts.size());
@@ -63,18 +78,31 @@ std::vector<Prompt> parse_prompts(JsonFields& fields, std::int32_t vocab_size) {
     if (element.is_string())
       prompts.emplace_back(element.get<std::string>());
     else
-      prompts.emplace_back(parse_token_ids(element, path, vocab_size));
+      prompts.emplace_back(parse_token_ids(element, path, limits.vocab_size));
   }
   return prompts;
 }
 
 }  // namespace
 
-ChatRequest parse_chat_request(std::string_view body, std::int32_t vocab_size) {
+ChatInput parse_chat_input(JsonFields& fields, const Json& messages, const RequestLimits& limits) {
+  ChatInput input;
+  input.messages = parse_messages(messages, limits.max_messages);
+  if (const Json* kwargs = fields.object("chat_template_kwargs")) input.template_kwargs = *kwargs;
+  if (const auto thinking = fields.boolean("enable_thinking"))
+    input.template_kwargs["enable_thinking"] = *thinking;
+  input.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
+  if (!fields.boolean("do_preprocess").value_or(true))
+    fields.fail("do_preprocess", "true where messages is a list", false);
+  return input;
+}
+
+ChatRequest parse_chat_request(std::string_view body, const RequestLimits& limits, FieldNotes* notes) {
   const Json json = parse_json(body);
-  JsonFields fields(json, "");
+  JsonFields fields(json, "", notes);
   ChatRequest request;
-  request.options = parse_answer_options(fields, vocab_size);
+  request.options = parse_answer_options(fields, limits);
+  parse_chat_logprobs(fields, limits, request.options);
   check_not_built_in_chat(fields);
   const Json* messages = fields.any("messages");
   if (messages == nullptr) fields.fail("messages", "a string or a list of messages", nullptr);
@@ -82,25 +110,27 @@ ChatRequest parse_chat_request(std::string_view body, std::int32_t vocab_size) {
     check_no_template_fields(fields);
     request.prompt = messages->get<std::string>();
   } else {
-    request.prompt = parse_chat_input(fields, *messages);
+    request.prompt = parse_chat_input(fields, *messages, limits);
   }
   fields.refuse_unknown();
   return request;
 }
 
-CompletionRequest parse_completion_request(std::string_view body, std::int32_t vocab_size) {
+CompletionRequest parse_completion_request(std::string_view body, const RequestLimits& limits,
+                                           FieldNotes* notes) {
   const Json json = parse_json(body);
-  JsonFields fields(json, "");
+  JsonFields fields(json, "", notes);
   CompletionRequest request;
-  request.options = parse_answer_options(fields, vocab_size);
+  request.echo = fields.boolean("echo").value_or(false);
+  request.options = parse_answer_options(fields, limits, request.echo ? 0 : 1);
   GenerationParams& generation = request.options.generation;
-  if (generation.max_new_tokens == 0)
+  generation.continues_prompt = true;
+  if (generation.max_new_tokens == 0 && !generation.prompt_only)
     generation.max_new_tokens = std::max(kDefaultCompletionTokens, generation.min_new_tokens);
-  request.prompts = parse_prompts(fields, vocab_size);
-  fields.neutral("echo", {false});
+  request.prompts = parse_prompts(fields, limits);
   fields.neutral("suffix", {""});
-  fields.neutral("best_of", {1, request.options.num_choices});
-  fields.neutral("logprobs", {});
+  parse_best_of(fields, limits, request.options);
+  parse_completion_logprobs(fields, limits, request);
   fields.refuse_unknown();
   return request;
 }

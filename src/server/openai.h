@@ -10,16 +10,11 @@
 #include <vector>
 
 #include "server/generation.h"
+#include "server/request_limits.h"
 #include "text/chat_template.h"
 
 namespace lmdeploy {
 
-inline constexpr std::int32_t kMaxChoices = 16;  // n
-inline constexpr std::int32_t kMaxPrompts = 64;  // of one completions request
-inline constexpr std::size_t kMaxStopStrings = 16;
-inline constexpr std::size_t kMaxStopStringBytes = 256;
-inline constexpr std::size_t kMaxStopTokens = 256;
-inline constexpr std::size_t kMaxMessages = 10'000;
 inline constexpr std::int32_t kDefaultCompletionTokens = 16;  // OpenAI's, of the completions route only
 
 // What a request says of sampling; where it says nothing the model's defaults hold.
@@ -28,7 +23,10 @@ struct SamplingOverrides {
   std::optional<std::int32_t> top_k;
   std::optional<float> top_p;
   std::optional<float> min_p;
+  std::optional<float> typical_p;
   std::optional<float> repetition_penalty;
+  std::optional<float> presence_penalty;
+  std::optional<float> frequency_penalty;
   std::optional<std::uint64_t> seed;
 
   // Without a seed the answer is drawn from `random_seed`.
@@ -41,8 +39,14 @@ struct AnswerOptions {
   SamplingOverrides sampling;
   GenerationParams generation;  // but for its `sampling`
   std::int32_t num_choices = 1;
+  std::int32_t num_candidates =
+      1;                  // best_of: as many are generated, the num_choices likeliest are the answer
+  bool logprobs = false;  // tokens come with their log probabilities
+  std::vector<std::string> echo_texts;  // of the prompts, with which their answers begin; empty: none
   bool stream = false;
-  bool include_usage = false;  // a last chunk with the counts
+  bool include_usage = false;              // a last chunk with the counts
+  bool include_timings = false;            // where the time went, in the answer
+  std::optional<std::int64_t> session_id;  // a name for /abort_request; no two running answers may share it
 };
 
 struct ChatRequest {
@@ -55,10 +59,16 @@ using Prompt = std::variant<std::string, std::vector<TokenId>>;
 struct CompletionRequest {
   AnswerOptions options;
   std::vector<Prompt> prompts;  // not empty
+  bool echo = false;
 };
 
-// Throw ApiError (400). vocab_size bounds the token ids in a request.
-ChatRequest parse_chat_request(std::string_view body, std::int32_t vocab_size);
-CompletionRequest parse_completion_request(std::string_view body, std::int32_t vocab_size);
+struct FieldNote;  // server/json.h
+
+// Throw ApiError (400).
+// `notes`, where given, gets every field that is asked for.
+ChatRequest parse_chat_request(std::string_view body, const RequestLimits& limits,
+                               std::vector<FieldNote>* notes = nullptr);
+CompletionRequest parse_completion_request(std::string_view body, const RequestLimits& limits,
+                                           std::vector<FieldNote>* notes = nullptr);
 
 }  // namespace lmdeploy

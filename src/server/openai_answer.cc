@@ -11,22 +11,11 @@
 namespace lmdeploy {
 namespace {
 
-Json finish_reason_json(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::stop:
-      return "stop";
-    case FinishReason::length:
-      return "length";
-    default:
-      return nullptr;
-  }
-}
-
 Json usage_json(const AnswerUsage& usage) {
   return {{"prompt_tokens", usage.num_prompt_tokens},
           {"completion_tokens", usage.num_completion_tokens},
           {"total_tokens", usage.num_prompt_tokens + usage.num_completion_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", 0}}}};
+          {"prompt_tokens_details", {{"cached_tokens", usage.num_cached_tokens}}}};
 }
 
 // Token texts of a damaged vocabulary need not be UTF-8.
@@ -49,21 +38,34 @@ std::string chunk_of_choices(const AnswerHead& head, Json choices) {
   return dump(chunk);
 }
 
-Json delta_choice(std::int32_t choice_idx, Json delta, FinishReason finish_reason) {
-  return {{"index", choice_idx},
-          {"delta", std::move(delta)},
-          {"logprobs", nullptr},
-          {"finish_reason", finish_reason_json(finish_reason)}};
+Json logprobs_json(AnswerKind kind, const std::vector<AnswerToken>& tokens) {
+  if (tokens.empty()) return nullptr;
+  return kind == AnswerKind::chat ? chat_logprobs(tokens) : completion_logprobs(tokens);
 }
 
-Json text_choice(std::int32_t choice_idx, const std::string& text, FinishReason finish_reason) {
+// `name`: of what the choice says.
+Json choice_json(const AnswerHead& head, std::int32_t choice_idx, const char* name, Json said,
+                 const AnswerChunk& chunk) {
   return {{"index", choice_idx},
-          {"text", text},
-          {"logprobs", nullptr},
-          {"finish_reason", finish_reason_json(finish_reason)}};
+          {name, std::move(said)},
+          {"logprobs", logprobs_json(head.kind, chunk.tokens)},
+          {"finish_reason", finish_reason_json(chunk.finish_reason)}};
 }
 
 }  // namespace
+
+Json finish_reason_json(FinishReason reason) {
+  switch (reason) {
+    case FinishReason::stop:
+      return "stop";
+    case FinishReason::length:
+      return "length";
+    case FinishReason::abort:
+      return "abort";
+    default:
+      return nullptr;
+  }
+}
 
 AnswerHead make_answer_head(AnswerKind kind, std::string model, bool include_usage) {
   constexpr int kIdDigits = 24;
@@ -77,29 +79,31 @@ AnswerHead make_answer_head(AnswerKind kind, std::string model, bool include_usa
 std::string role_chunk(const AnswerHead& head, std::int32_t choice_idx) {
   return chunk_of_choices(
       head,
-      Json::array({delta_choice(choice_idx, {{"role", "assistant"}, {"content", ""}}, FinishReason::none)}));
+      Json::array({choice_json(head, choice_idx, "delta", {{"role", "assistant"}, {"content", ""}}, {})}));
 }
 
 std::string text_chunk(const AnswerHead& head, const AnswerChunk& chunk) {
   if (head.kind == AnswerKind::completion)
     return chunk_of_choices(head,
-                            Json::array({text_choice(chunk.choice_idx, chunk.text, chunk.finish_reason)}));
+                            Json::array({choice_json(head, chunk.choice_idx, "text", chunk.text, chunk)}));
   Json delta = Json::object();
   if (!chunk.text.empty()) delta["content"] = chunk.text;
   return chunk_of_choices(
-      head, Json::array({delta_choice(chunk.choice_idx, std::move(delta), chunk.finish_reason)}));
+      head, Json::array({choice_json(head, chunk.choice_idx, "delta", std::move(delta), chunk)}));
 }
 
 std::string usage_chunk(const AnswerHead& head, const AnswerUsage& usage) {
   Json chunk = envelope(head, head.kind == AnswerKind::chat ? "chat.completion.chunk" : "text_completion",
                         Json::array());
-  chunk["usage"] = usage_json(usage);
+  if (head.include_usage) chunk["usage"] = usage_json(usage);
+  if (!usage.timings.empty()) chunk["timings"] = Json::parse(usage.timings);
   return dump(chunk);
 }
 
 void AnswerFold::add(const AnswerChunk& chunk) {
   Choice& choice = choices_.at(static_cast<std::size_t>(chunk.choice_idx));
   choice.text += chunk.text;
+  choice.tokens.insert(choice.tokens.end(), chunk.tokens.begin(), chunk.tokens.end());
   if (chunk.finish_reason != FinishReason::none) choice.finish_reason = chunk.finish_reason;
 }
 
@@ -108,16 +112,14 @@ std::string AnswerFold::json(const AnswerHead& head, const AnswerUsage& usage) c
   Json choices = Json::array();
   for (const Choice& choice : choices_) {
     const auto idx = static_cast<std::int32_t>(choices.size());
-    if (is_chat)
-      choices.push_back({{"index", idx},
-                         {"message", {{"role", "assistant"}, {"content", choice.text}}},
-                         {"logprobs", nullptr},
-                         {"finish_reason", finish_reason_json(choice.finish_reason)}});
-    else
-      choices.push_back(text_choice(idx, choice.text, choice.finish_reason));
+    const AnswerChunk end{.finish_reason = choice.finish_reason, .tokens = choice.tokens};
+    Json said = choice.text;
+    if (is_chat) said = Json{{"role", "assistant"}, {"content", choice.text}};
+    choices.push_back(choice_json(head, idx, is_chat ? "message" : "text", std::move(said), end));
   }
   Json answer = envelope(head, is_chat ? "chat.completion" : "text_completion", std::move(choices));
   answer["usage"] = usage_json(usage);
+  if (!usage.timings.empty()) answer["timings"] = Json::parse(usage.timings);
   return dump(answer);
 }
 

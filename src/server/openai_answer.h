@@ -1,11 +1,13 @@
 #pragma once
 // Answers in OpenAI's JSON. A stream and a whole answer are made of the same chunks.
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/request.h"
+#include "server/logprobs_json.h"
 
 namespace lmdeploy {
 
@@ -25,11 +27,16 @@ struct AnswerChunk {
   std::int32_t choice_idx = 0;
   std::string text = {};
   FinishReason finish_reason = FinishReason::none;
+  TokenId token = -1;                     // -1: none in this chunk
+  std::int32_t num_generated_tokens = 0;  // of the choice so far
+  std::vector<AnswerToken> tokens = {};   // with their log probabilities, where these were asked for
 };
 
 struct AnswerUsage {
   std::int64_t num_prompt_tokens = 0;
   std::int64_t num_completion_tokens = 0;
+  std::int64_t num_cached_tokens = 0;  // of the prompts, found in the prefix cache
+  std::string timings = {};            // a JSON object where the client asked for it
 };
 
 AnswerHead make_answer_head(AnswerKind kind, std::string model, bool include_usage);
@@ -37,6 +44,7 @@ AnswerHead make_answer_head(AnswerKind kind, std::string model, bool include_usa
 // Objects of a stream. The role comes first in each choice of a chat.
 std::string role_chunk(const AnswerHead& head, std::int32_t choice_idx);
 std::string text_chunk(const AnswerHead& head, const AnswerChunk& chunk);
+// The last one: the counts where the head asks for them, and the timings where there are any.
 std::string usage_chunk(const AnswerHead& head, const AnswerUsage& usage);
 
 // The whole answer: what the chunks of its stream add up to.
@@ -51,9 +59,13 @@ class AnswerFold {
   struct Choice {
     std::string text;
     FinishReason finish_reason = FinishReason::none;
+    std::vector<AnswerToken> tokens;
   };
   std::vector<Choice> choices_;
 };
+
+// "stop", "length", "abort", or null while more will come.
+nlohmann::ordered_json finish_reason_json(FinishReason reason);
 
 // Server-sent events (WHATWG HTML, section 9.2).
 std::string sse_event(std::string_view json);

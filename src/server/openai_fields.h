@@ -5,12 +5,25 @@
 
 namespace lmdeploy {
 
+// `session_id`; -1 is LMDeploy's word for none.
+std::optional<std::int64_t> parse_session_id(JsonFields& fields);
+
+// How tokens are drawn, and when an answer ends.
+SamplingOverrides parse_sampling(JsonFields& fields);
+// min_max_tokens: 0 where an answer may be empty on purpose.
+GenerationParams parse_generation(JsonFields& fields, const RequestLimits& limits,
+                                  std::int32_t min_max_tokens = 1);
+
+// A list of messages and what else its template reads.
+ChatInput parse_chat_input(JsonFields& fields, const Json& messages, const RequestLimits& limits);
+
 // The fields that chat and completions have in common.
-AnswerOptions parse_answer_options(JsonFields& fields, std::int32_t vocab_size);
+AnswerOptions parse_answer_options(JsonFields& fields, const RequestLimits& limits,
+                                   std::int32_t min_max_tokens = 1);
 
 // `messages` as a list: [{"role", "content", "name"}], each content a string. Parts of type text are joined
 // with a newline, as vLLM does.
-nlohmann::ordered_json parse_messages(const Json& messages);
+nlohmann::ordered_json parse_messages(const Json& messages, std::size_t max_messages);
 
 // A list of ids below vocab_size.
 std::vector<TokenId> parse_token_ids(const Json& list, const std::string& path, std::int32_t vocab_size);

@@ -61,11 +61,11 @@ Json parse_message(const Json& message, const std::string& path) {
 
 }  // namespace
 
-Json parse_messages(const Json& messages) {
-  if (!messages.is_array() || messages.empty() || messages.size() > kMaxMessages)
+Json parse_messages(const Json& messages, std::size_t max_messages) {
+  if (!messages.is_array() || messages.empty() || messages.size() > max_messages)
     throw ApiError(400,
                    fmt::format("messages: expected a string or a list of 1 to {} messages, found {}",
-                               kMaxMessages, describe(messages)),
+                               max_messages, describe(messages)),
                    {.param = "messages"});
   Json parsed = Json::array();
   for (std::size_t i = 0; i < messages.size(); ++i)

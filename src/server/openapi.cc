@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 
 #include "base/version.h"
 #include "server/api_error.h"
@@ -82,9 +83,14 @@ std::string path_template(std::string_view path) {
   return path.ends_with("/*") ? fmt::format("{}{{id}}", path.substr(0, path.size() - 1)) : std::string(path);
 }
 
+// In the order in which the page shows them.
+constexpr std::array<std::string_view, 4> kTags{"Generation", "Tokens", "Models", "Operation"};
+
 std::string_view tag_of(const DocumentedRoute& route) {
   if (route.path.starts_with("/v1/models")) return "Models";
-  return route.method == "POST" ? "Generation and tokens" : "Operation";
+  if (route.method != "POST") return "Operation";
+  const bool is_about_tokens = route.path.ends_with("encode") || route.path.ends_with("tokenize");
+  return is_about_tokens ? "Tokens" : "Generation";
 }
 
 // The body with the name of the model that is served, so that a click on "Execute" works.
@@ -129,7 +135,9 @@ std::string openapi_document(std::span<const DocumentedRoute> routes, const Open
                  {{"title", "lmdeploy"},
                   {"version", kVersion},
                   {"description", fmt::format("OpenAI's API in front of `{}`.", options.model_name)}}},
+                {"tags", Json::array()},
                 {"paths", Json::object()}};
+  for (const std::string_view tag : kTags) document["tags"].push_back({{"name", tag}});
   Json components;
   components["schemas"]["Error"] = error_schema();
   components["schemas"]["Messages"] = Json::parse(kMessages);

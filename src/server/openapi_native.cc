@@ -36,6 +36,7 @@ BodyDocs interactive_docs() {
                "The user's next message, or messages; without one the session ends.",
                {},
                kTextOrMessages},
+              {"session_id", "The conversation; -1: none, and nothing is kept.", "-1"},
               {"interactive_mode", "The session goes on after this answer.", "false"},
               {"cancel", "Ends the answer that the session is given just now.", "false"},
               {"request_output_len", "Another name of max_tokens."},

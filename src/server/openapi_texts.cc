@@ -61,6 +61,8 @@ std::vector<FieldText> with_answer_texts(std::vector<FieldText> texts) {
           {"stream_options", "Only where stream is true."},
           {"stream_options.include_usage", "A last event with the counts of tokens.", "false"},
           {"stream_options.include_obfuscation", "No effect: nothing is padded."},
+          {"include_timings", "The answer says where its time went, in milliseconds.", "false"},
+          {"session_id", "Names the answer for /abort_request; -1: no name.", "-1"},
           {"user", kLabel},
           {"user_id", kLabel},
           {"safety_identifier", kLabel},

@@ -1,65 +1,15 @@
 #include "server/routes.h"
 
-#include <fmt/ranges.h>
-
-#include <array>
-#include <set>
+#include <fmt/format.h>
 
 #include "base/log.h"
-#include "server/answer_routes.h"
 #include "server/api_error.h"
 #include "server/api_keys.h"
 #include "server/model_routes.h"
+#include "server/openapi.h"
 
 namespace lmdeploy {
 namespace {
-
-enum class Access : std::uint8_t { key, open };
-
-struct Route {
-  std::string_view method;
-  std::string_view path;  // a final "/*" stands for any rest
-  Access access;
-  void (*run)(const RouteContext& context, std::shared_ptr<Exchange> exchange);
-};
-
-// The next route is a row here and a function in a *_routes.cc.
-constexpr std::array kRoutes{
-    Route{"GET", "/health", Access::open, health},
-    Route{"GET", "/v1/models", Access::key, list_models},
-    Route{"GET", "/v1/models/*", Access::key, get_model},
-    Route{"POST", "/v1/chat/completions", Access::key, chat_completions},
-    Route{"POST", "/v1/completions", Access::key, completions},
-};
-
-bool matches(const Route& route, std::string_view path) {
-  if (!route.path.ends_with("/*")) return route.path == path;
-  const std::string_view prefix = route.path.substr(0, route.path.size() - 1);
-  return path.starts_with(prefix) && path.size() > prefix.size();
-}
-
-const Route* find_route(std::string_view path, std::string_view method) {
-  if (method == "HEAD") method = "GET";
-  for (const Route& route : kRoutes)
-    if (route.method == method && matches(route, path)) return &route;
-  return nullptr;
-}
-
-// For Allow: empty where the path is nobody's.
-std::string methods_of(std::string_view path) {
-  std::set<std::string_view> methods;
-  for (const Route& route : kRoutes)
-    if (path == "*" || matches(route, path)) methods.insert(route.method);
-  if (methods.contains("GET")) methods.insert("HEAD");
-  if (!methods.empty()) methods.insert("OPTIONS");
-  return fmt::format("{}", fmt::join(methods, ", "));
-}
-
-bool is_open(std::string_view path) {
-  for (const Route& route : kRoutes)
-    if (matches(route, path)) return route.access == Access::open;
-  return false;
-}
 
 // A page of another origin can send a form or text/plain without asking first; JSON it cannot.
 bool is_json(const HttpRequest& head) {
@@ -90,6 +40,27 @@ std::size_t longest_prompt_bytes(const ServedModel& model) {
   return token_bytes * static_cast<std::size_t>(model.engine.session_len());
 }
 
+// For the log: bounded, and nothing but visible ASCII.
+std::string printable(std::string_view path) {
+  constexpr std::size_t kMaxLoggedBytes = 200;
+  if (path.empty()) return "-";
+  std::string text(path.substr(0, kMaxLoggedBytes));
+  for (char& c : text)
+    if (c <= ' ' || c > '~') c = '?';
+  if (path.size() > kMaxLoggedBytes) text += "...";
+  return text;
+}
+
+std::string openapi_of(const RouteTable& table, const ServerOptions& options, const ServedModel& model,
+                       const RequestLimits& limits) {
+  if (options.disable_fastapi_docs) return {};
+  std::vector<DocumentedRoute> routes;
+  for (const Route& route : table.routes())
+    routes.push_back(
+        {route.method, route.path, route.summary, route.produces, route.access == Route::Access::key});
+  return openapi_document(routes, {model.names.front(), !options.api_keys.empty(), limits});
+}
+
 HttpResponse options_response(const std::string& methods) {
   HttpResponse response{.status = 204, .headers = {}, .body = {}};
   response.set("Allow", methods);
@@ -98,22 +69,37 @@ HttpResponse options_response(const std::string& methods) {
 
 }  // namespace
 
-Routes::Routes(const ServerOptions& options, const ServedModel& model)
+Routes::Routes(const ServerOptions& options)
     : options_(options),
+      table_(options),
       cors_(options),
       admission_(options.max_concurrent_requests),
-      context_{options, model, admission_, longest_prompt_bytes(model)} {}
+      sessions_({.max_sessions = options.max_sessions, .idle_timeout = options.session_timeout}) {}
+
+void Routes::serve(const ServedModel& model) {
+  CHECK(!served_.has_value(), "a second model");
+  model_.emplace(model);
+  if (!options_.disable_metrics) {
+    metrics_.emplace(model.engine, model.names.front());
+    model_->metrics = &*metrics_;
+  }
+  RequestLimits limits = options_.limits;
+  limits.vocab_size = model.tokenizer.vocab_size();
+  served_.emplace(RouteContext{options_, *model_, admission_, running_, sessions_, draining_, limits,
+                               longest_prompt_bytes(model), openapi_of(table_, options_, *model_, limits)});
+  context_ = &*served_;
+}
 
 std::optional<HttpResponse> Routes::refuse(const HttpRequest& head) {
-  const std::string methods = methods_of(head.path);
+  const std::string methods = table_.methods_of(head.path);
   if (head.method == "OPTIONS" && !methods.empty())
     return Cors::is_preflight(head) ? cors_.preflight_response(head, methods) : options_response(methods);
   // The key comes before anything that would tell which routes there are.
-  if (!is_open(head.path) && !has_valid_key(head, options_.api_keys))
+  if (!table_.is_open(head.path) && !has_valid_key(head, options_.api_keys))
     return ApiError(401, "expected a valid API key in `Authorization: Bearer KEY`").response();
   if (methods.empty())
     return ApiError(404, fmt::format("no such route: {} {}", head.method, head.path)).response();
-  const Route* route = find_route(head.path, head.method);
+  const Route* route = table_.find(head.path, head.method);
   if (route == nullptr) {
     HttpResponse response =
         ApiError(405, fmt::format("{} does not take {}, only {}", head.path, head.method, methods))
@@ -123,15 +109,24 @@ std::optional<HttpResponse> Routes::refuse(const HttpRequest& head) {
   }
   if (route->method == "POST")
     if (const auto error = check_body_headers(head)) return error->response();
+  return refuse_by_state(head);
+}
+
+std::optional<HttpResponse> Routes::refuse_by_state(const HttpRequest& head) const {
+  if (context_ == nullptr)
+    return head.path == "/health" ? loading_response()
+                                  : ApiError(503, "the model is being loaded, try again later").response();
+  if (draining_ && head.method == "POST")
+    return ApiError(503, "the server is shutting down and takes no new requests").response();
   return std::nullopt;
 }
 
 void Routes::handle(std::shared_ptr<Exchange> exchange) {
   const HttpRequest& request = exchange->request();
-  const Route* route = find_route(request.path, request.method);
+  const Route* route = table_.find(request.path, request.method);
   CHECK(route != nullptr, "{} {} has passed refuse()", request.method, request.path);
   try {
-    route->run(context_, exchange);
+    route->run(*context_, exchange);
   } catch (const ApiError& e) {
     exchange->reply(e.response());
   } catch (const Error& e) {
@@ -147,11 +142,18 @@ HttpResponse Routes::error_response(int status, const std::string& message) {
   return ApiError(status, message).response();
 }
 
-void Routes::done(const HttpRequest& request, int status, double seconds) {
-  if (!options_.log_requests) return;
-  log::info("{} {} {} {} -> {} in {:.3f} s", request.id, request.remote,
-            request.method.empty() ? "-" : request.method, request.path.empty() ? "-" : request.path, status,
-            seconds);
+void Routes::done(const HttpRequest& request, const HttpOutcome& outcome) {
+  if (context_ != nullptr && metrics_)
+    metrics_->http_request(request.method, table_.pattern_of(request.path), outcome.status);
+  if (!options_.log_requests || !log::default_logger_raw()->should_log(log::level::info)) return;
+  std::string line = fmt::format("{} {} {} {} -> {} in {:.3f} s", request.id, request.remote,
+                                 request.method.empty() ? "-" : request.method, printable(request.path),
+                                 outcome.status, outcome.seconds);
+  if (outcome.report)
+    line += fmt::format(" prompt_tokens={} completion_tokens={} {}", outcome.report->num_prompt_tokens,
+                        outcome.report->num_completion_tokens,
+                        timings_text(*outcome.report, outcome.seconds * 1e3));
+  log::info("{}", line);
 }
 
 }  // namespace lmdeploy

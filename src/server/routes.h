@@ -2,8 +2,13 @@
 #include "server/admission.h"
 #include "server/cors.h"
 #include "server/exchange.h"
+#include "server/metrics.h"
+#include "server/request_limits.h"
+#include "server/route_table.h"
+#include "server/running_answers.h"
 #include "server/served_model.h"
 #include "server/server.h"
+#include "server/sessions.h"
 
 namespace lmdeploy {
 
@@ -12,25 +17,43 @@ struct RouteContext {
   const ServerOptions& options;
   const ServedModel& model;
   Admission& admission;
+  RunningAnswers& running;
+  Sessions& sessions;
+  const std::atomic<bool>& draining;  // told to stop: nothing new is begun
+  RequestLimits limits;
   std::size_t max_prompt_bytes;  // a longer text cannot fit into a session
+  std::string openapi;           // the document; empty with --disable-fastapi-docs
 };
 
 // Finds the route of a request, checks key, method and headers, and runs it.
 class Routes final : public HttpHandler {
  public:
-  Routes(const ServerOptions& options, const ServedModel& model);
+  explicit Routes(const ServerOptions& options);
+
+  // Until then every request is told that the model is being loaded. Once.
+  void serve(const ServedModel& model);
 
   std::optional<HttpResponse> refuse(const HttpRequest& head) override;
   void handle(std::shared_ptr<Exchange> exchange) override;
   void decorate(const HttpRequest& request, HttpResponse& response) override;
   HttpResponse error_response(int status, const std::string& message) override;
-  void done(const HttpRequest& request, int status, double seconds) override;
+  void begin_drain() override { draining_ = true; }
+  void done(const HttpRequest& request, const HttpOutcome& outcome) override;
 
  private:
+  std::optional<HttpResponse> refuse_by_state(const HttpRequest& head) const;
+
   const ServerOptions& options_;
+  const RouteTable table_;
   Cors cors_;
   Admission admission_;
-  RouteContext context_;
+  RunningAnswers running_;
+  Sessions sessions_;
+  std::atomic<bool> draining_{false};
+  std::optional<Metrics> metrics_;  // empty with --disable-metrics
+  std::optional<ServedModel> model_;
+  std::optional<RouteContext> served_;
+  std::atomic<const RouteContext*> context_{nullptr};  // of served_, once it is whole
 };
 
 }  // namespace lmdeploy

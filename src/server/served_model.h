@@ -12,6 +12,8 @@
 
 namespace lmdeploy {
 
+class Metrics;
+
 // Borrows everything; the owner outlives the server and every generation.
 struct ServedModel {
   std::vector<std::string>
@@ -22,6 +24,7 @@ struct ServedModel {
   std::vector<TokenId> eos_ids;                 // end an answer unless the request ignores them
   SamplingParams sampling;   // where a request says nothing: generation_config.json's, then OpenAI's
   std::int64_t created = 0;  // unix seconds, for /v1/models
+  Metrics* metrics = nullptr;  // null: nothing is counted
 };
 
 }  // namespace lmdeploy

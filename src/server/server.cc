@@ -6,25 +6,26 @@
 namespace lmdeploy {
 
 struct Server::Impl {
-  Impl(ServerOptions server_options, const ServedModel& served_model)
-      : options(std::move(server_options)),
-        model(served_model),
-        routes(options, model),
-        http(options, routes) {}
+  explicit Impl(ServerOptions server_options)
+      : options(std::move(server_options)), routes(options), http(options, routes) {}
 
   const ServerOptions options;
-  const ServedModel model;
   Routes routes;
   HttpServer http;
 };
 
-Server::Server(ServerOptions options, const ServedModel& model)
-    : impl_(std::make_unique<Impl>(std::move(options), model)) {}
+Server::Server(ServerOptions options) : impl_(std::make_unique<Impl>(std::move(options))) {
+  impl_->http.start();
+}
 
 Server::~Server() = default;
 
 std::uint16_t Server::port() const noexcept {
   return impl_->http.port();
+}
+void Server::serve(const ServedModel& model) {
+  if (impl_->options.handle_signals) impl_->http.handle_signals();
+  impl_->routes.serve(model);
 }
 void Server::run() {
   impl_->http.run();

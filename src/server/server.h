@@ -1,8 +1,9 @@
 #pragma once
 // The HTTP server: OpenAI's API in front of one model.
 //
-//   Server server(options, model);   // listens; throws Error where the address cannot be had
-//   server.run();                    // serves until SIGTERM, SIGINT or stop(), then drains and returns
+//   Server server(options);   // listens, and says 503 until the model is there
+//   server.serve(model);      // from now on requests are answered
+//   server.run();             // until SIGTERM, SIGINT or stop(), then drains and returns
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -10,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "server/request_limits.h"
 #include "server/served_model.h"
 
 namespace lmdeploy {
@@ -25,12 +27,27 @@ struct ServerOptions {
   std::vector<std::string> allow_headers = {"*"};
   bool allow_credentials = false;
 
+  // TLS with these PEM files; both empty: plain HTTP.
+  std::string ssl_keyfile;
+  std::string ssl_certfile;
+
   std::vector<std::string> api_keys;         // empty: no key is asked for
   std::int32_t max_concurrent_requests = 0;  // answers at once, more get 429; 0: the engine's queue decides
-  bool log_requests = true;                  // one line per request, at level info
+  RequestLimits limits;                      // but for its vocab_size, which is the model's
+  std::chrono::milliseconds request_timeout{0};  // of an answer from its start on; 0: none
+
+  // Sessions of /v1/chat/interactive.
+  std::int32_t max_sessions = 4096;
+  std::chrono::seconds session_timeout{600};  // without a request
+
+  bool disable_fastapi_docs = false;  // no page at / and no /openapi.json
+  bool disable_metrics = false;       // no /metrics, and nothing is counted
+
+  bool log_requests = true;      // one line per request, at level info
+  std::int32_t max_log_len = 0;  // characters of a prompt in the log, at level info; 0: none
 
   int num_io_threads = 2;
-  std::int32_t max_connections = 1024;  // more are told 503 and closed
+  std::int32_t max_connections = 4096;  // more are told 503 and closed
   std::size_t max_header_bytes = 16 << 10;
   std::size_t max_body_bytes = 4 << 20;
   std::size_t max_unsent_bytes = 1 << 20;            // of one answer; a reader further behind is cut off
@@ -45,19 +62,23 @@ struct ServerOptions {
 
 class Server {
  public:
-  // Binds and listens. Throws Error: unknown host, address in use, no permission.
-  Server(ServerOptions options, const ServedModel& model);
-  ~Server();  // run() must have returned, or never been called
+  // Binds, listens and answers on num_io_threads threads of its own: 503 until serve(). Throws Error: unknown
+  // host, address in use, no permission, no use of the TLS files.
+  explicit Server(ServerOptions options);
+  ~Server();  // stops at once where run() has not returned
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
   std::uint16_t port() const noexcept;
 
-  // Serves on the calling thread and num_io_threads - 1 others. Once told to stop it accepts nothing more,
-  // lets running answers end within drain_timeout, aborts the rest and returns.
+  // The model is there; what it borrows outlives run(). SIGTERM and SIGINT stop the server from now on.
+  void serve(const ServedModel& model);
+
+  // Waits. Once told to stop the server refuses new requests (503), lets running answers end within
+  // drain_timeout, aborts the rest; then this returns.
   void run();
 
-  // From any thread, before or during run(). The second call aborts what still runs.
+  // From any thread. The second call aborts what still runs.
   void stop();
 
  private:

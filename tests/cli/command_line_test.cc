@@ -54,9 +54,8 @@ TEST(CommandLine, RefusesByNameWhatIsNotBuilt) {
   EXPECT_THAT(refusal, HasSubstr("not built yet: --model-format awq, --quant-policy 4"));
   EXPECT_THAT(refusal, HasSubstr("--model-format hf, --quant-policy 0"));
   for (const char* words :
-       {"--tp 2", "--device cuda", "--ssl", "--quant_policy 8", "--enable-prefix-caching True",
-        "--model-format gptq", "--adapters a=b", "--proxy-url http://x", "--speculative-algorithm eagle",
-        "--tool-call-parser internlm"})
+       {"--tp 2", "--device cuda", "--quant_policy 8", "--model-format gptq", "--adapters a=b",
+        "--proxy-url http://x", "--speculative-algorithm eagle", "--tool-call-parser internlm"})
     EXPECT_THAT(failure(std::string("serve api_server MODEL ") + words), HasSubstr("not built yet")) << words;
 }
 

@@ -9,12 +9,12 @@
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   const std::string_view body(reinterpret_cast<const char*>(data), size);
   try {
-    lmdeploy::parse_chat_request(body, 1000);
+    lmdeploy::parse_chat_request(body, {.vocab_size = 1000});
   } catch (const lmdeploy::ApiError& e) {
     e.response();
   }
   try {
-    lmdeploy::parse_completion_request(body, 1000);
+    lmdeploy::parse_completion_request(body, {.vocab_size = 1000});
   } catch (const lmdeploy::ApiError& e) {
     e.response();
   }

@@ -36,8 +36,10 @@ TEST(Stream, of_a_chat) {
   EXPECT_EQ(chunks[chunks.size() - 2]["choices"][0]["finish_reason"], "length");
   EXPECT_EQ(chunks.back()["usage"]["completion_tokens"], 6);
   EXPECT_TRUE(chunks.back()["choices"].empty());
-  const Json whole = parse_json(server.post("/v1/chat/completions", chat_body(6)).body);
+  Json whole = parse_json(server.post("/v1/chat/completions", chat_body(6)).body);
   EXPECT_EQ(whole["choices"][0]["message"]["content"], text);
+  EXPECT_EQ(whole["usage"]["prompt_tokens_details"]["cached_tokens"], 16);  // the second time, one block
+  whole["usage"]["prompt_tokens_details"]["cached_tokens"] = 0;
   EXPECT_EQ(whole["usage"], chunks.back()["usage"]);
 }
 

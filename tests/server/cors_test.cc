@@ -7,13 +7,14 @@
 namespace lmdeploy::testing {
 namespace {
 
-TEST(ApiKeys, every_route_but_health_asks_for_one) {
+TEST(ApiKeys, every_route_but_health_and_docs_asks_for_one) {
   TestSetup setup;
   setup.server.api_keys = {"alpha", "beta"};
   TestServer server(setup);
   EXPECT_EQ(server.get("/health").status, 200);
   for (const char* path :
-       {"/v1/models", "/v1/models/tiny", "/v1/chat/completions", "/nowhere", "/", "//health"}) {
+       {"/v1/models", "/v1/models/tiny", "/v1/chat/completions", "/nowhere", "/metrics", "/generate",
+        "/abort_request", "/v1/encode", "/tokenize", "/detokenize", "/v1/chat/interactive", "//health"}) {
     const HttpReply reply = server.get(path);
     EXPECT_EQ(reply.status, 401) << path;
     EXPECT_EQ(reply.headers.at("www-authenticate"), "Bearer");

@@ -9,7 +9,7 @@
 namespace lmdeploy {
 namespace {
 
-constexpr std::int32_t kVocabSize = 100;
+constexpr RequestLimits kLimits{.vocab_size = 100};
 
 Json chat_json() {
   return parse_json(R"({"model":"m","messages":[{"role":"user","content":"hi"}]})");
@@ -21,14 +21,14 @@ Json completion_json() {
 ChatRequest chat_with(const std::string& name, const Json& value) {
   Json json = chat_json();
   json[name] = value;
-  return parse_chat_request(json.dump(), kVocabSize);
+  return parse_chat_request(json.dump(), kLimits);
 }
 
 // The `param` with which a request is refused, "" where it is taken.
 template <typename Parse>
 std::string refused_param(const Json& json, Parse&& parse) {
   try {
-    parse(json.dump(), kVocabSize);
+    parse(json.dump(), kLimits, nullptr);
   } catch (const ApiError& e) {
     EXPECT_EQ(e.status(), 400);
     const Json error = parse_json(e.body())["error"];
@@ -51,7 +51,7 @@ std::string completion_refusal(const std::string& name, const Json& value) {
 }
 
 TEST(ChatRequest, has_the_defaults_of_the_api) {
-  const ChatRequest request = parse_chat_request(chat_json().dump(), kVocabSize);
+  const ChatRequest request = parse_chat_request(chat_json().dump(), kLimits);
   EXPECT_EQ(request.options.model, "m");
   EXPECT_FALSE(request.options.stream);
   EXPECT_EQ(request.options.num_choices, 1);
@@ -94,7 +94,7 @@ TEST(ChatRequest, honours_each_field) {
   Json json = chat_json();
   json["stream"] = true;
   json["stream_options"] = {{"include_usage", true}};
-  EXPECT_TRUE(parse_chat_request(json.dump(), kVocabSize).options.include_usage);
+  EXPECT_TRUE(parse_chat_request(json.dump(), kLimits).options.include_usage);
 }
 
 TEST(ChatRequest, null_is_as_if_not_given) {
@@ -163,16 +163,10 @@ TEST(ChatRequest, checks_the_type_of_each_field) {
 
 TEST(ChatRequest, refuses_by_name_what_is_not_built_and_takes_its_neutral_value) {
   const std::vector<std::tuple<std::string, Json, Json>> cases{
-      {"presence_penalty", 0, 0.5},
-      {"frequency_penalty", 0.0, "x"},
-      {"logit_bias", Json::object(), {{"1", 1}}},
-      {"logprobs", false, true},
-      {"top_logprobs", 0, 5},
       {"tools", Json::array(), Json::array({{{"type", "function"}}})},
       {"tool_choice", "none", "required"},
       {"response_format", {{"type", "text"}}, {{"type", "json_object"}}},
       {"modalities", Json::array({"text"}), Json::array({"text", "audio"})},
-      {"session_id", -1, 3},
       {"service_tier", "auto", "flex"}};
   for (const auto& [name, neutral, other] : cases) {
     EXPECT_EQ(chat_refusal(name, neutral), "") << name;
@@ -180,6 +174,53 @@ TEST(ChatRequest, refuses_by_name_what_is_not_built_and_takes_its_neutral_value)
   }
   for (const char* name : {"reasoning_effort", "audio", "input_ids", "prediction"})
     EXPECT_EQ(chat_refusal(name, "x"), name);
+}
+
+TEST(ChatRequest, honours_what_shapes_a_draw) {
+  EXPECT_EQ(chat_with("typical_p", 0.9).options.sampling.typical_p, 0.9F);
+  EXPECT_EQ(chat_with("presence_penalty", -2).options.sampling.presence_penalty, -2.0F);
+  EXPECT_EQ(chat_with("frequency_penalty", 1.5).options.sampling.frequency_penalty, 1.5F);
+  EXPECT_EQ(chat_with("bad_words", {"a", "é"}).options.generation.bad_words,
+            (std::vector<std::string>{"a", "é"}));
+  const auto bias = chat_with("logit_bias", {{"7", -100}, {"99", 0.5}}).options.generation.logit_bias;
+  ASSERT_EQ(bias.size(), 2U);
+  EXPECT_EQ(bias[0].token, 7);
+  EXPECT_EQ(bias[0].bias, -100);
+  EXPECT_EQ(bias[1].token, 99);
+  EXPECT_EQ(bias[1].bias, 0.5F);
+}
+
+TEST(ChatRequest, checks_what_shapes_a_draw) {
+  for (const char* name : {"presence_penalty", "frequency_penalty"})
+    for (const Json& value : {Json(2.1), Json(-2.1), Json("1"), Json(true)})
+      EXPECT_EQ(chat_refusal(name, value), name) << value;
+  for (const Json& value : {Json(-0.1), Json(1.1), Json("1")})
+    EXPECT_EQ(chat_refusal("typical_p", value), "typical_p");
+  for (const char* key : {"100", "-1", "01", "+1", " 1", "1.0", "", "a", "99999999999999999999"})
+    EXPECT_EQ(chat_refusal("logit_bias", {{key, 1}}), "logit_bias") << key;
+  for (const Json& value : {Json(100.1), Json(-101), Json("1"), Json(nullptr), Json(true)})
+    EXPECT_EQ(chat_refusal("logit_bias", {{"5", value}}), "logit_bias.5") << value;
+  EXPECT_EQ(chat_refusal("logit_bias", Json::array()), "logit_bias");
+  EXPECT_EQ(chat_refusal("bad_words", "x"), "bad_words");
+  EXPECT_EQ(chat_refusal("bad_words", {"x", ""}), "bad_words[1]");
+  EXPECT_EQ(chat_refusal("bad_words", {std::string(257, 'x')}), "bad_words[0]");
+  EXPECT_EQ(chat_refusal("bad_words", Json(std::vector<std::string>(65, "x"))), "bad_words");
+}
+
+TEST(ChatRequest, asks_for_logprobs) {
+  EXPECT_FALSE(parse_chat_request(chat_json().dump(), kLimits).options.logprobs);
+  Json json = chat_json();
+  json["logprobs"] = true;
+  json["top_logprobs"] = 20;
+  const AnswerOptions options = parse_chat_request(json.dump(), kLimits).options;
+  EXPECT_TRUE(options.logprobs);
+  EXPECT_TRUE(options.generation.logprobs);
+  EXPECT_FALSE(options.generation.prompt_logprobs);
+  EXPECT_EQ(options.generation.num_top_logprobs, 20);
+  json["top_logprobs"] = 21;
+  EXPECT_EQ(refused_param(json, parse_chat_request), "top_logprobs");
+  EXPECT_EQ(chat_refusal("top_logprobs", 3), "logprobs");
+  EXPECT_EQ(chat_refusal("logprobs", 3), "logprobs");
 }
 
 TEST(ChatRequest, refuses_unknown_fields) {
@@ -245,7 +286,7 @@ TEST(ChatRequest, joins_text_parts_and_keeps_names) {
 TEST(ChatRequest, a_string_is_a_raw_prompt) {
   Json json = chat_json();
   json["messages"] = "raw";
-  EXPECT_EQ(std::get<std::string>(parse_chat_request(json.dump(), kVocabSize).prompt), "raw");
+  EXPECT_EQ(std::get<std::string>(parse_chat_request(json.dump(), kLimits).prompt), "raw");
   json["do_preprocess"] = false;
   EXPECT_EQ(refused_param(json, parse_chat_request), "");
   json["enable_thinking"] = true;
@@ -262,7 +303,7 @@ TEST(ChatRequest, asks_for_model_and_messages) {
 
 TEST(CompletionRequest, takes_each_kind_of_prompt) {
   const auto prompts = [](const Json& prompt) {
-    return parse_completion_request(Json{{"model", "m"}, {"prompt", prompt}}.dump(), kVocabSize).prompts;
+    return parse_completion_request(Json{{"model", "m"}, {"prompt", prompt}}.dump(), kLimits).prompts;
   };
   EXPECT_EQ(prompts("hi"), std::vector<Prompt>{"hi"});
   EXPECT_EQ(prompts(Json::array({1, 2})), (std::vector<Prompt>{std::vector<TokenId>{1, 2}}));
@@ -283,14 +324,52 @@ TEST(CompletionRequest, refuses_other_prompts) {
 }
 
 TEST(CompletionRequest, has_its_own_default_and_fields) {
-  EXPECT_EQ(parse_completion_request(completion_json().dump(), kVocabSize).options.generation.max_new_tokens,
+  EXPECT_EQ(parse_completion_request(completion_json().dump(), kLimits).options.generation.max_new_tokens,
             16);
   for (const auto& [name, neutral, other] : std::vector<std::tuple<std::string, Json, Json>>{
-           {"echo", false, true}, {"suffix", "", "x"}, {"best_of", 1, 2}, {"logprobs", nullptr, 0}}) {
+           {"echo", false, 1}, {"suffix", "", "x"}, {"best_of", 1, 17}, {"logprobs", nullptr, 21}}) {
     EXPECT_EQ(completion_refusal(name, neutral), "") << name;
     EXPECT_EQ(completion_refusal(name, other), name) << name;
   }
   EXPECT_EQ(completion_refusal("messages", "x"), "messages");
+}
+
+TEST(CompletionRequest, asks_for_logprobs_and_echo) {
+  const auto with = [](const Json& fields) {
+    Json json = completion_json();
+    json.update(fields);
+    return parse_completion_request(json.dump(), kLimits);
+  };
+  EXPECT_FALSE(with(Json::object()).options.logprobs);
+  EXPECT_TRUE(with(Json::object()).options.generation.continues_prompt);
+  EXPECT_TRUE(with({{"logprobs", 0}}).options.logprobs);
+  EXPECT_EQ(with({{"logprobs", 5}}).options.generation.num_top_logprobs, 5);
+  EXPECT_FALSE(with({{"logprobs", 5}}).options.generation.prompt_logprobs);
+  EXPECT_TRUE(with({{"logprobs", 5}, {"echo", true}}).options.generation.prompt_logprobs);
+  EXPECT_FALSE(with({{"echo", true}}).options.generation.prompt_logprobs);
+  EXPECT_TRUE(with({{"echo", true}}).echo);
+  EXPECT_FALSE(with({{"echo", true}}).options.generation.prompt_only);
+  EXPECT_EQ(with({{"echo", true}}).options.generation.max_new_tokens, 16);
+  EXPECT_TRUE(with({{"echo", true}, {"max_tokens", 0}}).options.generation.prompt_only);
+  EXPECT_EQ(completion_refusal("max_tokens", 0), "max_tokens");
+}
+
+TEST(CompletionRequest, makes_more_answers_than_it_gives) {
+  Json json = completion_json();
+  json["n"] = 2;
+  EXPECT_EQ(parse_completion_request(json.dump(), kLimits).options.num_candidates, 2);
+  json["best_of"] = 5;
+  const AnswerOptions options = parse_completion_request(json.dump(), kLimits).options;
+  EXPECT_EQ(options.num_candidates, 5);
+  EXPECT_TRUE(options.generation.logprobs);
+  EXPECT_FALSE(options.logprobs);
+  json["stream"] = true;
+  EXPECT_EQ(refused_param(json, parse_completion_request), "best_of");
+  json["best_of"] = 2;
+  EXPECT_EQ(refused_param(json, parse_completion_request), "");
+  json["best_of"] = 1;
+  EXPECT_EQ(refused_param(json, parse_completion_request), "best_of");
+  EXPECT_EQ(chat_refusal("best_of", 1), "best_of");
 }
 
 TEST(SamplingOverrides, fall_back_to_the_models_defaults) {

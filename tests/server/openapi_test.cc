@@ -19,16 +19,33 @@ RequestLimits limits() {
   return limits;
 }
 
-// What the parser says of the shown example with `name` set to `value`: the field that it refuses, or empty.
-std::string refused(const BodyDocs& docs, const std::string& name, const Json& value) {
-  Json body = Json::parse(docs.examples.front());
+Json with_field(std::string_view example, const std::string& name, const Json& value) {
+  Json body = Json::parse(example);
   body[name] = value;
+  return body;
+}
+
+// The field for which the shown example with `name` set to `value` is refused; empty where it is taken.
+std::string refused(const BodyDocs& docs, const std::string& name, const Json& value) {
   try {
-    docs.parse(body.dump(), limits(), nullptr);
+    docs.parse(with_field(docs.examples.front(), name, value).dump(), limits(), nullptr);
   } catch (const ApiError& e) {
-    return parse_json(e.response().body)["error"]["param"];
+    const Json param = parse_json(e.response().body)["error"]["param"];
+    return param.is_string() ? param.get<std::string>() : "?";
   }
   return {};
+}
+
+// Whether one of the examples is taken with it: some fields go with some others only.
+bool taken(const BodyDocs& docs, const std::string& name, const Json& value) {
+  return std::any_of(docs.examples.begin(), docs.examples.end(), [&](std::string_view example) {
+    try {
+      docs.parse(with_field(example, name, value).dump(), limits(), nullptr);
+      return true;
+    } catch (const ApiError&) {
+      return false;
+    }
+  });
 }
 
 class Bodies : public ::testing::TestWithParam<BodyDocs> {
@@ -63,12 +80,12 @@ TEST_P(Bodies, every_field_is_read) {
 TEST_P(Bodies, the_ranges_are_the_parsers) {
   for (const auto& [name, schema] : properties.items()) {
     if (schema.contains("maximum")) {
-      EXPECT_EQ(refused(docs(), name, schema["maximum"].get<double>() + 1), name);
-      EXPECT_NE(refused(docs(), name, schema["maximum"]), name);
+      EXPECT_FALSE(taken(docs(), name, schema["maximum"].get<double>() + 1)) << name;
+      EXPECT_TRUE(taken(docs(), name, schema["maximum"])) << name;
     }
     if (schema.contains("minimum")) {
-      EXPECT_EQ(refused(docs(), name, schema["minimum"].get<double>() - 1), name);
-      EXPECT_NE(refused(docs(), name, schema["minimum"]), name);
+      EXPECT_FALSE(taken(docs(), name, schema["minimum"].get<double>() - 1)) << name;
+      EXPECT_TRUE(taken(docs(), name, schema["minimum"])) << name;
     }
   }
 }
@@ -76,7 +93,7 @@ TEST_P(Bodies, the_ranges_are_the_parsers) {
 TEST_P(Bodies, defaults_are_taken) {
   for (const auto& [name, schema] : properties.items())
     if (schema.contains("default")) {
-      EXPECT_EQ(refused(docs(), name, schema["default"]), "") << name;
+      EXPECT_TRUE(taken(docs(), name, schema["default"])) << name;
     }
 }
 

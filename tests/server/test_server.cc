@@ -50,7 +50,8 @@ TestServer::TestServer(TestSetup setup) {
                                 {*tokenizer_->token_to_id("<|im_end|>")},
                                 greedy,
                                 1'700'000'000});
-  server_ = std::make_unique<Server>(std::move(setup.server), *served_);
+  server_ = std::make_unique<Server>(std::move(setup.server));
+  server_->serve(*served_);
   thread_ = std::thread([this] {
     server_->run();
     returned_ = true;

@@ -1,0 +1,69 @@
+#include "server/answer_start.h"
+
+#include <fmt/format.h>
+
+#include <random>
+
+#include "base/log.h"
+#include "server/answer_task.h"
+#include "server/api_error.h"
+#include "server/caller.h"
+
+namespace lmdeploy {
+namespace {
+
+std::uint64_t random_seed() {
+  std::random_device random;
+  return std::uint64_t{random()} << 32 | random();
+}
+
+std::chrono::steady_clock::time_point deadline_of(const ServerOptions& options) {
+  if (options.request_timeout.count() == 0) return std::chrono::steady_clock::time_point::max();
+  return std::chrono::steady_clock::now() + options.request_timeout;
+}
+
+// The first `max_len` characters.
+std::string_view beginning(std::string_view text, std::int32_t max_len) {
+  std::int32_t num_characters = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool begins_character = (static_cast<unsigned char>(text[i]) & 0xC0) != 0x80;
+    if (begins_character && num_characters++ == max_len) return text.substr(0, i);
+  }
+  return text;
+}
+
+// As the engine gets it: what the template made of it is what the answer depends on.
+void log_prompt(const RouteContext& context, const std::string& request_id,
+                const std::vector<TokenId>& prompt_ids) {
+  const std::int32_t max_len = context.options.max_log_len;
+  if (max_len == 0 || !log::default_logger_raw()->should_log(log::level::info)) return;
+  // A token has at least one byte of text as good as always: more of them than characters are not needed.
+  const std::size_t num_ids = std::min(prompt_ids.size(), static_cast<std::size_t>(max_len));
+  const std::string text =
+      context.model.tokenizer.decode({prompt_ids.data(), num_ids}, {.skip_special_tokens = false});
+  log::info("{} prompt of {} tokens: {}", request_id, prompt_ids.size(), beginning(text, max_len));
+}
+
+}  // namespace
+
+void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchange,
+                  std::unique_ptr<AnswerFormat> format, AnswerOptions options,
+                  const std::vector<std::vector<TokenId>>& prompts) {
+  auto ticket = context.admission.try_admit();
+  if (!ticket)
+    throw ApiError(429, fmt::format("the server answers {} requests at once and is full, try again later",
+                                    context.options.max_concurrent_requests));
+  const HttpRequest& request = exchange->request();
+  const Caller caller = caller_of(request, context.options.api_keys);
+  options.generation.sampling = options.sampling.resolve(context.model.sampling, random_seed());
+  options.generation.cache_salt = caller.cache_salt;
+  options.generation.deadline = deadline_of(context.options);
+  if (const std::string* wanted = request.header("x-lmdeploy-timings"))
+    options.include_timings = options.include_timings || (*wanted != "0" && *wanted != "false");
+  for (const auto& prompt_ids : prompts) log_prompt(context, request.id, prompt_ids);
+  AnswerPermit permit{std::move(ticket), context.running, {caller.owner, request.id, options.session_id}};
+  const auto task = std::make_shared<AnswerTask>(context.model, exchange, std::move(format), options);
+  task->start(prompts, std::move(permit));
+}
+
+}  // namespace lmdeploy

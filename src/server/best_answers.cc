@@ -1,0 +1,38 @@
+#include "server/best_answers.h"
+
+#include <algorithm>
+
+namespace lmdeploy {
+
+BestAnswers::BestAnswers(std::int32_t num_prompts, std::int32_t num_candidates, std::int32_t num_choices)
+    : num_candidates_(num_candidates),
+      num_choices_(num_choices),
+      candidates_(static_cast<std::size_t>(num_prompts) * static_cast<std::size_t>(num_candidates)) {}
+
+void BestAnswers::add(const AnswerChunk& chunk) {
+  candidates_.at(static_cast<std::size_t>(chunk.choice_idx)).chunks.push_back(chunk);
+}
+
+void BestAnswers::add_logprob(std::int32_t candidate_idx, float logprob) {
+  Candidate& candidate = candidates_.at(static_cast<std::size_t>(candidate_idx));
+  candidate.sum_logprob += static_cast<double>(logprob);
+  candidate.num_tokens++;
+}
+
+std::vector<AnswerChunk> BestAnswers::take() {
+  std::vector<AnswerChunk> chosen;
+  std::int32_t choice_idx = 0;
+  for (auto begin = candidates_.begin(); begin != candidates_.end(); begin += num_candidates_) {
+    std::stable_sort(begin, begin + num_candidates_, [](const Candidate& a, const Candidate& b) {
+      return a.mean_logprob() > b.mean_logprob();
+    });
+    for (auto candidate = begin; candidate != begin + num_choices_; ++candidate, ++choice_idx)
+      for (AnswerChunk& chunk : candidate->chunks) {
+        chunk.choice_idx = choice_idx;
+        chosen.push_back(std::move(chunk));
+      }
+  }
+  return chosen;
+}
+
+}  // namespace lmdeploy

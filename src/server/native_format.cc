@@ -1,0 +1,120 @@
+#include "server/native_format.h"
+
+#include <algorithm>
+
+#include "server/api_error.h"
+
+namespace lmdeploy {
+namespace {
+
+std::string dump(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
+bool says_nothing(const AnswerChunk& chunk) {
+  return chunk.text.empty() && chunk.token < 0 && chunk.finish_reason == FinishReason::none;
+}
+
+void add_timings(Json& json, const AnswerUsage& usage) {
+  if (!usage.timings.empty()) json["timings"] = Json::parse(usage.timings);
+}
+
+}  // namespace
+
+Json GenerateFormat::meta_info(const AnswerChunk& chunk) const {
+  const bool ends = chunk.finish_reason != FinishReason::none;
+  Json finish_reason = nullptr;
+  if (ends) finish_reason = Json{{"type", finish_reason_json(chunk.finish_reason)}};
+  return {{"prompt_tokens", num_prompt_tokens_},
+          {"completion_tokens", chunk.num_generated_tokens},
+          {"finish_reason", std::move(finish_reason)},
+          {"output_token_logprobs", nullptr}};
+}
+
+std::string GenerateFormat::chunk(const AnswerChunk& chunk) {
+  if (says_nothing(chunk)) return {};
+  Json ids = Json::array();
+  if (chunk.token >= 0) ids.push_back(chunk.token);
+  return sse_event(
+      dump({{"text", chunk.text}, {"output_ids", std::move(ids)}, {"meta_info", meta_info(chunk)}}));
+}
+
+std::string GenerateFormat::closing(const AnswerUsage& usage) {
+  std::string bytes;
+  if (!usage.timings.empty()) {
+    Json json = Json::object();
+    add_timings(json, usage);
+    bytes = sse_event(dump(json));
+  }
+  bytes += kSseDone;
+  return bytes;
+}
+
+void GenerateFormat::fold(const AnswerChunk& chunk) {
+  text_ += chunk.text;
+  if (chunk.token >= 0) output_ids_.push_back(chunk.token);
+  last_ = chunk;
+}
+
+std::string GenerateFormat::whole(const AnswerUsage& usage) {
+  Json json{{"text", text_}, {"output_ids", output_ids_}, {"meta_info", meta_info(last_)}};
+  add_timings(json, usage);
+  return dump(json);
+}
+
+Json InteractiveFormat::object(const std::string& text, const AnswerChunk& chunk) const {
+  const std::int64_t num_history =
+      conversation_.turn == nullptr
+          ? 0
+          : std::min(conversation_.turn->num_history_tokens(), conversation_.num_prompt_tokens);
+  return {{"text", text},
+          {"tokens", chunk.num_generated_tokens},
+          {"input_tokens", conversation_.num_prompt_tokens - num_history},
+          {"history_tokens", num_history},
+          {"finish_reason", finish_reason_json(chunk.finish_reason)}};
+}
+
+std::string InteractiveFormat::chunk(const AnswerChunk& chunk) {
+  fold(chunk);
+  if (chunk.text.empty() && chunk.finish_reason == FinishReason::none) return {};
+  return dump(object(chunk.text, chunk)) + "\n";
+}
+
+std::string InteractiveFormat::failure(const ApiError& error) {
+  return error.body() + "\n";
+}
+
+void InteractiveFormat::fold(const AnswerChunk& chunk) {
+  text_ += chunk.text;
+  last_ = chunk;
+}
+
+void InteractiveFormat::remember() {
+  if (conversation_.turn == nullptr) return;
+  if (!conversation_.goes_on) {
+    conversation_.turn->end();
+    return;
+  }
+  Json messages = std::move(conversation_.messages);
+  messages.push_back({{"role", "assistant"}, {"content", text_}});
+  conversation_.turn->commit(std::move(messages),
+                             conversation_.num_prompt_tokens + last_.num_generated_tokens,
+                             Sessions::Clock::now());
+}
+
+std::string InteractiveFormat::closing(const AnswerUsage& usage) {
+  remember();
+  if (usage.timings.empty()) return {};
+  Json json = object("", last_);
+  add_timings(json, usage);
+  return dump(json) + "\n";
+}
+
+std::string InteractiveFormat::whole(const AnswerUsage& usage) {
+  remember();
+  Json json = object(text_, last_);
+  add_timings(json, usage);
+  return dump(json);
+}
+
+}  // namespace lmdeploy

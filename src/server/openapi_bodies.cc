@@ -12,7 +12,9 @@ BodyDocs chat_docs() {
       .produces = kEventStream,
       .examples =
           {R"({"model": "m", "messages": [{"role": "user", "content": "What is the capital of France?"}]})",
-           R"({"model": "m", "messages": "raw", "stream": true, "stream_options": {}})"},
+           R"({"model": "m", "messages": "raw", "stream": true, "stream_options": {}})",
+           R"({"model": "m", "messages": "raw", "logprobs": true})",
+           R"({"model": "m", "messages": "raw", "logprobs": true})"},
       .parse = [](std::string_view body, const RequestLimits& limits,
                   FieldNotes* notes) { parse_chat_request(body, limits, notes); },
       .texts = with_answer_texts(with_template_texts({

@@ -12,7 +12,8 @@ std::string OpenAiFormat::opening(std::int32_t choice_idx) {
 
 // A token whose text is not certain yet has no event of its own.
 std::string OpenAiFormat::chunk(const AnswerChunk& chunk) {
-  const bool says_nothing = chunk.text.empty() && chunk.finish_reason == FinishReason::none;
+  const bool says_nothing =
+      chunk.text.empty() && chunk.tokens.empty() && chunk.finish_reason == FinishReason::none;
   return says_nothing ? std::string{} : sse_event(text_chunk(head_, chunk));
 }
 

@@ -49,10 +49,9 @@ def test_token_ids_are_a_prompt(client):
 
 
 def test_what_is_not_built_is_refused_by_name(client):
-    for name, value in (("echo", True), ("suffix", "the end"), ("logprobs", 3)):
-        with pytest.raises(openai.BadRequestError) as caught:
-            complete(client, "Once upon a time", max_tokens=4, **{name: value})
-        assert name in str(caught.value)
+    with pytest.raises(openai.BadRequestError) as caught:
+        complete(client, "Once upon a time", max_tokens=4, suffix="the end")
+    assert "suffix" in str(caught.value)
 
 
 def test_special_tokens_in_a_raw_prompt_are_special(client):

@@ -1,13 +1,13 @@
 """Many clients at once: the company changes no answer, and who leaves takes nothing along."""
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
 
-from program import MODEL_NAME, Server
+from metrics import scrape, value
+from program import MODEL_NAME, Server, wait_until
 
 NUM_CLIENTS = 32
 TOPICS = ["a fox", "the sea", "prime numbers", "Paris", "a clock", "bread", "rain", "the moon"]
@@ -62,38 +62,22 @@ def test_half_are_cut_and_the_rest_say_what_they_say_alone(client, alone):
     assert answers[::2] == alone[::2]
 
 
-def take_places(client) -> list:
-    """Endless answers, as many as the server takes at once just now."""
-    taken = []
-    try:
-        while True:
-            taken.append(stream(client, MESSAGES[len(taken)], max_tokens=450, extra_body={"ignore_eos": True}))
-    except openai.RateLimitError:
-        return taken
-
-
-def leave(streams):
-    for chunks in streams:
-        chunks.close()
-
-
 def test_clients_that_leave_give_back_places_and_cache_within_a_second(tmp_path):
-    """The cache holds two such answers: where one that was cut kept its blocks, the next would wait for ever."""
+    """The cache holds two such answers, so most of the eight wait; all are cut, and nothing of them stays."""
     with Server(tmp_path / "log.txt", "--session-len", "512", "--cache-max-entry-count", "24MB",
                 "--max-concurrent-requests", "8") as server:
         client = server.client()
-        streams = take_places(client)
         for _ in range(3):
-            assert len(streams) == 8
+            streams = [stream(client, MESSAGES[i], max_tokens=450, extra_body={"ignore_eos": True}) for i in range(8)]
+            with pytest.raises(openai.RateLimitError):
+                stream(client, MESSAGES[8])
+            wait_until(lambda: value(scrape(server), "kv_blocks", state="used") > 0, 10, "one of them runs")
             for chunks in streams:
-                next(iter(chunks))
-            leave(streams)
-            left_at = time.monotonic()
-            streams = take_places(client)
-            while len(streams) < 8 and time.monotonic() < left_at + 1:
-                leave(streams)
-                streams = take_places(client)
-        leave(streams)
-        whole = client.with_options(max_retries=5).completions.create(
-            model=MODEL_NAME, prompt="One", temperature=0, max_tokens=500, extra_body={"ignore_eos": True})
+                chunks.close()
+            families = wait_until(
+                lambda: (families := scrape(server)) and value(families, "kv_blocks", state="used") == 0 and families,
+                1, "the blocks are free")
+            assert value(families, "num_requests_running") == value(families, "num_requests_waiting") == 0
+        whole = client.completions.create(model=MODEL_NAME, prompt="One", temperature=0, max_tokens=500,
+                                          extra_body={"ignore_eos": True})
         assert whole.usage.completion_tokens == 500

@@ -1,12 +1,13 @@
 """GET /metrics, read by Prometheus' own Python parser: it counts what clients were sent, and nothing is left over."""
 
+import re
 import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from prometheus_client.parser import text_string_to_metric_families
 
-from program import MODEL, MODEL_NAME, Server, wait_until
+from metrics import scrape, value
+from program import MODEL, MODEL_NAME, ROOT, Server, wait_until
 
 HISTOGRAMS = ["time_to_first_token_seconds", "inter_token_latency_seconds", "time_per_output_token_seconds",
               "e2e_request_latency_seconds", "request_queue_time_seconds", "request_prefill_time_seconds",
@@ -16,20 +17,6 @@ GAUGES = ["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc",
 COUNTERS = ["prefix_cache_queries", "prefix_cache_hits", "num_preemptions", "prompt_tokens", "generation_tokens",
             "computed_tokens", "request_success", "http_requests"]
 MODEL_LABELS = {"engine": "0", "model_name": str(MODEL)}
-
-
-def scrape(server) -> dict:
-    """Families by name, without the prefix."""
-    with urllib.request.urlopen(server.url + "/metrics", timeout=10) as answer:
-        assert answer.headers["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8"
-        families = text_string_to_metric_families(answer.read().decode())
-        return {family.name.removeprefix("lmdeploy:"): family for family in families}
-
-
-def value(families, family, suffix="", **labels) -> float:
-    """The sum of the samples that have these labels."""
-    return sum(sample.value for sample in families[family].samples
-               if sample.name.removeprefix("lmdeploy:") == family + suffix and labels.items() <= sample.labels.items())
 
 
 def ask(client, **options):
@@ -57,6 +44,18 @@ def test_names_types_and_labels_are_vllms(counted):
         assert bounds == sorted(bounds) and bounds[-1] == float("inf")
     assert {sample.labels["finished_reason"] for sample in families["request_success"].samples} == {
         "stop", "length", "abort", "error", "timeout"}
+
+
+def test_the_documents_and_examples_know_these_names(counted):
+    names = {sample.name for family in scrape(counted).values() for sample in family.samples}
+    document = (ROOT / "docs/metrics.md").read_text()
+    for name in names:
+        if name.startswith("lmdeploy:"):
+            base = re.sub(r"_(bucket|sum|count)$", "", name.removeprefix("lmdeploy:"))
+            assert re.search(rf"`{base}[`{{]", document), name
+    for example in (ROOT / "examples/monitoring").iterdir():
+        used = set(re.findall(r"\b(?:lmdeploy:|process_)[a-z0-9_]+", example.read_text()))
+        assert used <= names, example
 
 
 def test_counters_agree_with_what_was_sent(counted):

@@ -45,10 +45,6 @@ ssl::context make_tls_context(const std::string& cert_file, const std::string& k
   tls.use_private_key_file(key_file, ssl::context::pem, ec);
   check(ec, "TLS private key", key_file,
         "SSL_KEYFILE names a PEM file with the certificate's private key, without a passphrase.");
-  if (SSL_CTX_check_private_key(tls.native_handle()) != 1)
-    throw Error(
-        fmt::format("the private key of {} does not belong to the certificate of {}", key_file, cert_file),
-        "Give SSL_KEYFILE and SSL_CERTFILE of one pair.");
   return tls;
 }
 

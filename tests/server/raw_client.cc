@@ -45,9 +45,18 @@ RawClient::~RawClient() {
   close();
 }
 RawClient::RawClient(RawClient&& other) noexcept
-    : fd_(std::exchange(other.fd_, -1)), input_(std::move(other.input_)) {}
+    : fd_(std::exchange(other.fd_, -1)), tls_(std::move(other.tls_)), input_(std::move(other.input_)) {}
+
+bool RawClient::start_tls() {
+  tls_ = std::make_unique<TlsClient>(fd_);
+  return tls_->ok();
+}
 
 void RawClient::send(std::string_view bytes) {
+  if (tls_ != nullptr) {
+    tls_->write(bytes);
+    return;
+  }
   while (!bytes.empty()) {
     const ssize_t sent = ::send(fd_, bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (sent <= 0) return;
@@ -56,7 +65,10 @@ void RawClient::send(std::string_view bytes) {
 }
 
 void RawClient::half_close() {
-  ::shutdown(fd_, SHUT_WR);
+  if (tls_ != nullptr)
+    tls_->close_notify();
+  else
+    ::shutdown(fd_, SHUT_WR);
 }
 
 void RawClient::close() {
@@ -69,10 +81,15 @@ void RawClient::reset() {
   close();
 }
 
+long RawClient::receive(char* buffer, std::size_t len) {
+  return tls_ != nullptr ? tls_->read(buffer, static_cast<int>(len)) : ::recv(fd_, buffer, len, 0);
+}
+
 bool RawClient::fill() {
   std::array<char, 4096> buffer;
-  if (!readable(fd_, kTimeoutMs)) return false;
-  const ssize_t received = ::recv(fd_, buffer.data(), buffer.size(), 0);
+  const bool has_pending = tls_ != nullptr && tls_->has_pending();
+  if (!has_pending && !readable(fd_, kTimeoutMs)) return false;
+  const long received = receive(buffer.data(), buffer.size());
   if (received <= 0) return false;
   input_.append(buffer.data(), static_cast<std::size_t>(received));
   return true;
@@ -90,7 +107,7 @@ bool RawClient::closed_within(std::chrono::milliseconds timeout) {
     const auto left =
         std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now());
     if (left.count() <= 0 || !readable(fd_, static_cast<int>(left.count()))) return false;
-    if (::recv(fd_, dropped.data(), dropped.size(), 0) <= 0) return true;
+    if (receive(dropped.data(), dropped.size()) <= 0) return true;
   }
 }
 

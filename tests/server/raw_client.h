@@ -3,10 +3,13 @@
 #include <chrono>
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "server/tls_client.h"
 
 namespace lmdeploy::testing {
 
@@ -27,8 +30,10 @@ class RawClient {
   RawClient(RawClient&& other) noexcept;
   RawClient& operator=(RawClient&&) = delete;
 
+  bool start_tls();  // everything from now on goes through TLS; false: the handshake failed
+
   void send(std::string_view bytes);  // what the peer does not take any more is dropped
-  void half_close();
+  void half_close();                  // with TLS: close_notify, and the socket stays open
   void close();
   void reset();  // RST instead of FIN
 
@@ -40,7 +45,10 @@ class RawClient {
   bool fill();  // input_ grows; false at the end or after the timeout
   bool read_chunked(HttpReply& reply);
 
+  long receive(char* buffer, std::size_t len);
+
   int fd_ = -1;
+  std::unique_ptr<TlsClient> tls_;
   std::string input_;
 };
 

@@ -8,8 +8,8 @@ namespace lmdeploy {
 namespace {
 
 constexpr double kFirstVariance = 1;  // a guess may be wrong by its own size, and by more
-constexpr double kDrift = 3e-5;       // of the variance in a step: other programs come and go
-constexpr double kNoise = 0.02;       // variance of a duration, relative
+constexpr double kDrift = 1e-4;       // of the variance in a step: other programs come and go
+constexpr double kNoise = 0.05;       // variance of a duration, relative
 constexpr double kMinScale = 1e-3;    // no work is free
 
 }  // namespace
@@ -22,6 +22,7 @@ CostModel::CostModel(const StepCost& guess)
     variance_[i].fill(0);
     variance_[i][i] = kFirstVariance;
   }
+  update_cost();
 }
 
 void CostModel::observe(const StepWork& work, double ms) {
@@ -44,14 +45,34 @@ void CostModel::observe(const StepWork& work, double ms) {
   }
   for (std::size_t i = 0; i < kNumTerms; i++) spread += part[i] * gain[i];
   for (std::size_t i = 0; i < kNumTerms; i++) {
-    scale_[i] = std::max(scale_[i] + gain[i] / spread * error, kMinScale);
+    scale_[i] += gain[i] / spread * error;
     for (std::size_t j = 0; j < kNumTerms; j++) variance_[i][j] -= gain[i] * gain[j] / spread;
   }
+  update_cost();
 }
 
-StepCost CostModel::cost() const noexcept {
-  return {guess_[0] * scale_[0], guess_[1] * scale_[1], guess_[2] * scale_[2], guess_[3] * scale_[3],
-          guess_[4] * scale_[4]};
+void CostModel::update_cost() {
+  Terms scale = scale_;
+  Matrix variance = variance_;
+  // The lowest term is held at the least that it may be, which is to condition the others on it; again while
+  // that pushes another one too low.
+  for (std::size_t count = 0; count < kNumTerms; count++) {
+    const auto lowest =
+        static_cast<std::size_t>(std::min_element(scale.begin(), scale.end()) - scale.begin());
+    const double missing = kMinScale - scale[lowest];
+    if (missing <= 0) break;
+    const Terms column = variance[lowest];
+    for (std::size_t i = 0; i < kNumTerms; i++) {
+      scale[i] += column[i] / column[lowest] * missing;
+      for (std::size_t j = 0; j < kNumTerms; j++) variance[i][j] -= column[i] * column[j] / column[lowest];
+    }
+    scale[lowest] = kMinScale;
+    for (std::size_t i = 0; i < kNumTerms; i++) variance[i][lowest] = variance[lowest][i] = 0;
+    variance[lowest][lowest] = kFirstVariance;
+  }
+  for (double& s : scale) s = std::max(s, kMinScale);
+  cost_ = {guess_[0] * scale[0], guess_[1] * scale[1], guess_[2] * scale[2], guess_[3] * scale[3],
+           guess_[4] * scale[4]};
 }
 
 }  // namespace lmdeploy

@@ -98,7 +98,8 @@ void Scheduler::schedule_prefills(StepPlan& plan) {
 
 double Scheduler::max_ms(const StepWork& decodes) const noexcept {
   if (decodes.num_tokens == 0) return options_.max_step_ms;
-  return std::min(options_.max_step_ms, options_.max_slowdown * options_.cost.predict(decodes));
+  const double ms = options_.cost.predict(decodes);
+  return std::min(options_.max_slowdown * ms, std::max(options_.max_step_ms, options_.min_slowdown * ms));
 }
 
 // How many of `len` tokens from position `first` on the step still takes; 0 where it is full.

@@ -14,13 +14,15 @@ struct SchedulerOptions {
   std::int32_t num_blocks = 0;
   std::int32_t block_len = 64;
   std::int32_t max_batch_size = 128;  // sequences that hold blocks
-  // Prompt tokens of a step, at most; and at least, whatever they take: a prompt keeps going.
+  // Prompt tokens of a step: at most, and at least, whatever they take.
   std::int32_t max_prompt_tokens = 512;
-  std::int32_t min_prompt_tokens = 16;
+  std::int32_t min_prompt_tokens = 4;
   // Predicted duration up to which prompts fill a step: who arrives or aborts meanwhile waits for its end.
   double max_step_ms = 500;
-  // Where answers run the step is the pause that their readers see: prompts may prolong it so many times.
+  // Where answers run the step is the pause that their readers see: prompts may make it so many times as
+  // long. Where the answers alone take longer than max_step_ms, the lower bound holds: a prompt keeps going.
   double max_slowdown = 2.5;
+  double min_slowdown = 1.5;
   StepCost cost = {.step_ms = 1, .token_ms = 1};  // until set_cost()
   bool enable_prefix_caching = false;
   HashKey hash_key = {};

@@ -110,6 +110,22 @@ TEST(CostModel, StaysPositiveWhateverIsMeasured) {
   }
 }
 
+// A prompt in chunks of equal time, of a model whose steps cost almost nothing beside their tokens: what is
+// taken from one term may not be put on another.
+TEST(CostModel, TermsThatVanishDoNotSpoilTheOthers) {
+  constexpr StepCost kCheap = {
+      .step_ms = 0.01, .token_ms = 0.6, .draw_ms = 0.001, .pair_ms = 1e-6, .context_token_ms = 1e-6};
+  CostModel model(kGuess);
+  for (int i = 0; i < 60; i++) {
+    const StepWork work = mixed(0, 0, 64 * i, 40 + i % 3 * 20);
+    model.observe(work, kCheap.predict(work));
+  }
+  const StepWork next = mixed(0, 0, 4000, 64);
+  EXPECT_NEAR(model.cost().predict(next) / kCheap.predict(next), 1, 0.05);
+  const StepWork shorter = mixed(0, 0, 4000, 32);
+  EXPECT_NEAR(model.cost().predict(shorter) / kCheap.predict(shorter), 1, 0.1);
+}
+
 TEST(CostModel, AGuessOfNothingIsOurBug) {
   EXPECT_THROW(CostModel({.step_ms = 1}), CheckFailure);
 }

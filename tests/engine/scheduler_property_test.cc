@@ -50,6 +50,7 @@ SchedulerOptions any_options() {
   options.min_prompt_tokens = in(1, 8);
   options.max_step_ms = in(1, 60);
   options.max_slowdown = in(1, 4);
+  options.min_slowdown = 1 + 0.25 * in(0, 2);
   options.cost = {
       .step_ms = 1.0 * in(0, 10), .token_ms = 1, .draw_ms = 0.5 * in(0, 2), .pair_ms = 0.01 * in(0, 10)};
   options.enable_prefix_caching = in(0, 3) > 0;
@@ -234,9 +235,9 @@ class Life {
     RC_ASSERT(scheduler_.num_running() <= options_.max_batch_size);
     if (plan.num_prompt_tokens <= options_.min_prompt_tokens) return;
     const double ms = options_.cost.predict(work);
-    RC_ASSERT(ms <= options_.max_step_ms);
-    if (work_of_decodes.num_tokens > 0)
-      RC_ASSERT(ms <= options_.max_slowdown * options_.cost.predict(work_of_decodes));
+    const double ms_of_decodes = work_of_decodes.num_tokens > 0 ? options_.cost.predict(work_of_decodes) : 0;
+    RC_ASSERT(ms <= std::max(options_.max_step_ms, options_.min_slowdown * ms_of_decodes));
+    if (ms_of_decodes > 0) RC_ASSERT(ms <= options_.max_slowdown * ms_of_decodes);
   }
 
   void check_decodes_all_run(const StepPlan& plan) const {

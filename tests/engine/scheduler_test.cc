@@ -130,9 +130,9 @@ TEST_F(SchedulerTest, DrawsAreCounted) {
   EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 0, 79)));
 }
 
+// 20 decodes take 20 ms, more than a step should: prompts get half of that.
 TEST_F(SchedulerTest, PromptGoesOnHoweverManyDecode) {
-  Scheduler scheduler(
-      {.num_blocks = 400, .min_prompt_tokens = 3, .max_step_ms = 10, .cost = {.token_ms = 1}});
+  Scheduler scheduler({.num_blocks = 400, .max_step_ms = 10, .min_slowdown = 1.5, .cost = {.token_ms = 1}});
   for (int i = 0; i < 20; i++) {
     add(scheduler, 1, 100);
     step(scheduler);
@@ -140,7 +140,14 @@ TEST_F(SchedulerTest, PromptGoesOnHoweverManyDecode) {
   add(scheduler, 30, 2);
   const StepPlan plan = step(scheduler);
   ASSERT_EQ(plan.chunks.size(), 21U);
-  EXPECT_EQ(plan.chunks.back().num_tokens, 3);
+  EXPECT_EQ(plan.chunks.back().num_tokens, 10);
+}
+
+// A cost that is far too high may be wrong: some tokens always go in, and their step corrects it.
+TEST_F(SchedulerTest, PromptGoesOnWhateverIsPredicted) {
+  Scheduler scheduler({.num_blocks = 400, .min_prompt_tokens = 3, .cost = {.token_ms = 1e9}});
+  add(scheduler, 30, 2);
+  EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 0, 3)));
 }
 
 TEST_F(SchedulerTest, SeveralPromptsShareAStep) {

@@ -197,6 +197,16 @@ SamplingRow sampling(float temperature, std::int32_t top_k, float top_p) {
 BENCHMARK_CAPTURE(sample, greedy, sampling(0, 0, 1))->Arg(1)->Arg(8)->UseRealTime();
 BENCHMARK_CAPTURE(sample, top_k_top_p, sampling(0.8F, 40, 0.8F))->Arg(1)->UseRealTime();
 BENCHMARK_CAPTURE(sample, top_p, sampling(1, 0, 0.9F))->Arg(1)->UseRealTime();
+BENCHMARK_CAPTURE(sample, typical_p, SamplingRow{.typical_p = 0.9F})->Arg(1)->UseRealTime();
+
+void top_20_logprobs(benchmark::State& state) {
+  Machine& mc = machine();
+  const Tensor logits = mc.random(DType::f32, 1, 92544);
+  const std::int32_t count = 20;
+  std::vector<std::vector<IdLogprob>> tops(1);
+  for (auto _ : state) top_logprobs(mc.ctx, logits, {&count, 1}, tops);
+}
+BENCHMARK(top_20_logprobs)->UseRealTime();
 
 // What a parallel loop costs by itself.
 void fork_join(benchmark::State& state) {

@@ -147,6 +147,8 @@ GenerationConfig parse_generation_config(const std::string& text, const std::str
   check_probability(config, "top_p", result.top_p);
   result.min_p = config.find_number("min_p");
   check_probability(config, "min_p", result.min_p);
+  result.typical_p = config.find_number("typical_p");
+  check_probability(config, "typical_p", result.typical_p);
   result.repetition_penalty = config.find_positive("repetition_penalty");
   const auto count = [&config](const char* field) -> std::optional<std::int32_t> {
     const std::optional<std::int64_t> value = config.find_int(field, kCount);

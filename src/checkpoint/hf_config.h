@@ -57,7 +57,7 @@ HfConfig parse_hf_config(const std::string& text, const std::string& origin,
 // generation_config.json; absent fields stay empty, an absent file is an empty struct.
 struct GenerationConfig {
   std::optional<bool> do_sample;
-  std::optional<double> temperature, top_p, min_p, repetition_penalty;
+  std::optional<double> temperature, top_p, min_p, typical_p, repetition_penalty;
   std::optional<std::int32_t> top_k, max_new_tokens, min_new_tokens;
   std::vector<std::int32_t> eos_token_id;
   std::optional<std::int32_t> bos_token_id, pad_token_id;

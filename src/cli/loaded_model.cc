@@ -91,6 +91,7 @@ SamplingParams default_sampling(const GenerationConfig& generation) {
   sampling.top_k = generation.top_k.value_or(0);
   sampling.top_p = static_cast<float>(generation.top_p.value_or(1));
   sampling.min_p = static_cast<float>(generation.min_p.value_or(0));
+  sampling.typical_p = static_cast<float>(generation.typical_p.value_or(1));
   sampling.repetition_penalty = static_cast<float>(generation.repetition_penalty.value_or(1));
   return sampling;
 }

@@ -4,7 +4,9 @@
 
 #include "server/answer_start.h"
 #include "server/api_error.h"
+#include "server/json.h"
 #include "server/text_input.h"
+#include "text/infill.h"
 
 namespace lmdeploy {
 namespace {
@@ -33,6 +35,21 @@ void check_num_echoed(const RouteContext& context, const AnswerOptions& options,
                     context.limits.max_echoed_logprobs, num_logprobs, num_tokens, options.num_candidates,
                     1 + options.generation.num_top_logprobs),
         {.param = "echo"});
+}
+
+void add_suffix(const RouteContext& context, const std::string& suffix,
+                std::vector<std::vector<TokenId>>& prompts) {
+  check_prompt_bytes(context, suffix.size(), "suffix");
+  for (auto& prompt_ids : prompts) {
+    auto ids = infill_prompt(context.model.tokenizer, prompt_ids, suffix);
+    if (!ids)
+      throw ApiError(400,
+                     fmt::format("suffix: expected nothing of this model, which has no tokens for filling a "
+                                 "gap, found {}",
+                                 describe(suffix)),
+                     {.param = "suffix"});
+    prompt_ids = std::move(*ids);
+  }
 }
 
 // A prompt that came as a text is echoed as it came.
@@ -69,6 +86,7 @@ void completions(const RouteContext& context, std::shared_ptr<Exchange> exchange
     prompts.push_back(text != nullptr ? encode_text(context, *text, "prompt")
                                       : std::get<std::vector<TokenId>>(prompt));
   }
+  if (!request.suffix.empty()) add_suffix(context, request.suffix, prompts);
   if (request.echo) add_echo(context, request, prompts);
   run(context, std::move(exchange), AnswerKind::completion, std::move(request.options), prompts);
 }

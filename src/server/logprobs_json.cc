@@ -13,11 +13,6 @@ namespace {
 // JSON has no infinity; OpenAI says this of a token that cannot come.
 constexpr float kLeastLogprob = -9999;
 
-Json logprob_json(std::optional<float> logprob) {
-  if (!logprob || std::isnan(*logprob)) return nullptr;
-  return std::max(*logprob, kLeastLogprob);
-}
-
 bool is_utf8(const std::string& bytes) {
   try {
     Json(bytes).dump();
@@ -62,6 +57,11 @@ Json completion_map(const AnswerToken& token) {
 }
 
 }  // namespace
+
+Json logprob_json(std::optional<float> logprob) {
+  if (!logprob || std::isnan(*logprob)) return nullptr;
+  return std::max(*logprob, kLeastLogprob);
+}
 
 Json chat_logprobs(std::span<const AnswerToken> tokens) {
   Json content = Json::array();

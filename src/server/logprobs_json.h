@@ -24,6 +24,9 @@ struct AnswerToken {
   std::int64_t text_offset = 0;  // characters of the choice's text before it
 };
 
+// null where there is none, and where it is no number.
+nlohmann::ordered_json logprob_json(std::optional<float> logprob);
+
 // The chat's: {"content": [{"token", "logprob", "bytes", "top_logprobs"}], "refusal": null}.
 nlohmann::ordered_json chat_logprobs(std::span<const AnswerToken> tokens);
 

@@ -80,7 +80,8 @@ GenerateRequest parse_generate_request(std::string_view body, const RequestLimit
   if (generation.max_new_tokens == 0)
     generation.max_new_tokens = std::max(kDefaultGenerateTokens, generation.min_new_tokens);
   request.prompt = parse_generate_prompt(fields, limits);
-  fields.neutral("return_logprob", {false});
+  const bool logprobs = fields.boolean("return_logprob").value_or(false);
+  request.options.logprobs = generation.logprobs = logprobs;
   fields.neutral("return_routed_experts", {false});
   for (const char* name : {"image_data", "media_io_kwargs", "mm_processor_kwargs"}) fields.neutral(name, {});
   fields.refuse_unknown();

@@ -25,10 +25,13 @@ Json GenerateFormat::meta_info(const AnswerChunk& chunk) const {
   const bool ends = chunk.finish_reason != FinishReason::none;
   Json finish_reason = nullptr;
   if (ends) finish_reason = Json{{"type", finish_reason_json(chunk.finish_reason)}};
+  Json logprobs = nullptr;  // [[log probability, id], ...]
+  for (const AnswerToken& token : chunk.tokens)
+    logprobs.push_back(Json::array({logprob_json(token.logprob), token.token}));
   return {{"prompt_tokens", num_prompt_tokens_},
           {"completion_tokens", chunk.num_generated_tokens},
           {"finish_reason", std::move(finish_reason)},
-          {"output_token_logprobs", nullptr}};
+          {"output_token_logprobs", std::move(logprobs)}};
 }
 
 std::string GenerateFormat::chunk(const AnswerChunk& chunk) {
@@ -53,7 +56,10 @@ std::string GenerateFormat::closing(const AnswerUsage& usage) {
 void GenerateFormat::fold(const AnswerChunk& chunk) {
   text_ += chunk.text;
   if (chunk.token >= 0) output_ids_.push_back(chunk.token);
+  std::vector<AnswerToken> tokens = std::move(last_.tokens);
+  tokens.insert(tokens.end(), chunk.tokens.begin(), chunk.tokens.end());
   last_ = chunk;
+  last_.tokens = std::move(tokens);
 }
 
 std::string GenerateFormat::whole(const AnswerUsage& usage) {

@@ -128,7 +128,9 @@ CompletionRequest parse_completion_request(std::string_view body, const RequestL
   if (generation.max_new_tokens == 0 && !generation.prompt_only)
     generation.max_new_tokens = std::max(kDefaultCompletionTokens, generation.min_new_tokens);
   request.prompts = parse_prompts(fields, limits);
-  fields.neutral("suffix", {""});
+  request.suffix = fields.string("suffix").value_or("");
+  if (request.echo && !request.suffix.empty())
+    fields.fail("suffix", "nothing where echo is true", request.suffix);
   parse_best_of(fields, limits, request.options);
   parse_completion_logprobs(fields, limits, request);
   fields.refuse_unknown();

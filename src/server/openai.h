@@ -59,6 +59,7 @@ using Prompt = std::variant<std::string, std::vector<TokenId>>;
 struct CompletionRequest {
   AnswerOptions options;
   std::vector<Prompt> prompts;  // not empty
+  std::string suffix;           // the answer stands before it; empty: nothing follows
   bool echo = false;
 };
 

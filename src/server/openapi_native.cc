@@ -14,12 +14,16 @@ BodyDocs generate_docs() {
           .name = "GenerateRequest",
           .produces = kEventStream,
           .examples = {R"({"prompt": "The capital of France is"})", R"({"input_ids": [1]})"},
+          .answer = R"({"text": " Paris.", "output_ids": [7042, 30, 2],
+                        "meta_info": {"prompt_tokens": 5, "completion_tokens": 3,
+                                      "finish_reason": {"type": "stop"}, "output_token_logprobs": null}})",
           .parse = [](std::string_view body, const RequestLimits& limits,
                       FieldNotes* notes) { parse_generate_request(body, limits, notes); },
           .texts = with_answer_texts({
               {"prompt", "A raw text; or else input_ids."},
               {"input_ids", "The prompt's token ids.", {}, kTokenIds},
               {"max_tokens", "Most tokens of an answer.", "128"},
+              {"return_logprob", "The answer's tokens come with their log probabilities.", "false"},
           })};
 }
 
@@ -29,6 +33,8 @@ BodyDocs interactive_docs() {
           .produces = "application/x-ndjson",
           .examples = {R"({"prompt": "Hello", "session_id": 1, "interactive_mode": true})",
                        R"({"prompt": "Hello"})", R"({"session_id": 1, "cancel": true})"},
+          .answer = R"({"text": "Hello!", "tokens": 3, "input_tokens": 31, "history_tokens": 0,
+                        "finish_reason": "stop"})",
           .parse = [](std::string_view body, const RequestLimits& limits,
                       FieldNotes* notes) { parse_interactive_request(body, limits, notes); },
           .texts = with_answer_texts({
@@ -53,6 +59,7 @@ BodyDocs abort_docs() {
           .name = "AbortRequest",
           .produces = {},
           .examples = {R"({"session_id": 1})", R"({"request_id": "x"})"},
+          .answer = R"({"success": true, "num_aborted": 1})",
           .parse = [](std::string_view body, const RequestLimits&,
                       FieldNotes* notes) { parse_abort_request(body, notes); },
           .texts = {
@@ -67,6 +74,7 @@ BodyDocs encode_docs() {
           .name = "EncodeRequest",
           .produces = {},
           .examples = {R"({"input": "Hello"})"},
+          .answer = R"({"input_ids": [19556], "length": 1})",
           .parse = [](std::string_view body, const RequestLimits& limits,
                       FieldNotes* notes) { parse_encode_request(body, limits, notes); },
           .texts = {
@@ -81,6 +89,7 @@ BodyDocs tokenize_docs() {
           .name = "TokenizeRequest",
           .produces = {},
           .examples = {R"({"prompt": "Hello"})", R"({"messages": [{"role": "user", "content": "Hello"}]})"},
+          .answer = R"({"count": 1, "max_model_len": 8192, "tokens": [19556], "token_strs": null})",
           .parse = [](std::string_view body, const RequestLimits& limits,
                       FieldNotes* notes) { parse_tokenize_request(body, limits, notes); },
           .texts = with_template_texts({
@@ -96,6 +105,7 @@ BodyDocs detokenize_docs() {
           .name = "DetokenizeRequest",
           .produces = {},
           .examples = {R"({"tokens": [1]})"},
+          .answer = R"({"prompt": "Hello"})",
           .parse = [](std::string_view body, const RequestLimits& limits,
                       FieldNotes* notes) { parse_detokenize_request(body, limits, notes); },
           .texts = {

@@ -7,10 +7,7 @@
 #include "server/api_error.h"
 
 namespace lmdeploy {
-namespace {
 
-// Before the tokenizer spends time on it: no text can fit whose bytes are more than the longest token's times
-// the session length.
 void check_prompt_bytes(const RouteContext& context, std::size_t num_bytes, const char* param) {
   if (num_bytes <= context.max_prompt_bytes) return;
   throw ApiError(
@@ -20,8 +17,6 @@ void check_prompt_bytes(const RouteContext& context, std::size_t num_bytes, cons
                   num_bytes, context.model.engine.session_len()),
       {.param = param, .code = "context_length_exceeded"});
 }
-
-}  // namespace
 
 void check_model(const ServedModel& model, const std::string& name) {
   if (std::find(model.names.begin(), model.names.end(), name) == model.names.end())

@@ -298,9 +298,9 @@ TEST(GenerationConfig, ReadsBothSpellingsOfEos) {
   EXPECT_EQ(config.max_new_tokens, 512);
   EXPECT_THAT(config.eos_token_id, ElementsAre(151645, 151643));
   EXPECT_THAT(parse_text(R"({"eos_token_id": 2})").eos_token_id, ElementsAre(2));
-  for (const char* bad :
-       {R"({"temperature": -1})", R"({"top_p": 1.5})", R"({"top_k": -1})", R"({"top_k": 1.5})",
-        R"({"repetition_penalty": 0})", R"({"do_sample": "yes"})", R"({"min_p": 2})", "[]", ""})
+  for (const char* bad : {R"({"temperature": -1})", R"({"top_p": 1.5})", R"({"top_k": -1})",
+                          R"({"top_k": 1.5})", R"({"repetition_penalty": 0})", R"({"do_sample": "yes"})",
+                          R"({"min_p": 2})", R"({"typical_p": -1})", "[]", ""})
     EXPECT_THAT(error_of([&] { parse_text(bad); }), HasSubstr("generation_config.json")) << bad;
 }
 

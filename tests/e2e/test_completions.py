@@ -48,7 +48,7 @@ def test_token_ids_are_a_prompt(client):
     assert by_text.choices[0].text
 
 
-def test_what_is_not_built_is_refused_by_name(client):
+def test_a_suffix_needs_a_model_that_fills_gaps(client):
     with pytest.raises(openai.BadRequestError) as caught:
         complete(client, "Once upon a time", max_tokens=4, suffix="the end")
     assert "suffix" in str(caught.value)

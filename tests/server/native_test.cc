@@ -64,6 +64,22 @@ TEST_F(Native, the_events_of_generate_add_up_to_its_answer) {
   EXPECT_EQ(stream.front()["meta_info"]["finish_reason"], nullptr);
 }
 
+TEST_F(Native, generate_gives_log_probabilities) {
+  const std::string fields = R"("prompt":"hello","max_tokens":6,"ignore_eos":true,"return_logprob":true)";
+  const Json whole = post("/generate", fmt::format("{{{}}}", fields));
+  const Json& logprobs = whole["meta_info"]["output_token_logprobs"];
+  ASSERT_EQ(logprobs.size(), 6U);
+  for (std::size_t i = 0; i < 6; ++i) {
+    EXPECT_LT(logprobs[i][0].get<double>(), 0);
+    EXPECT_EQ(logprobs[i][1], whole["output_ids"][i]);
+  }
+  Json streamed = Json::array();
+  for (const Json& event : events("/generate", fmt::format(R"({{{},"stream":true}})", fields)))
+    if (event.contains("meta_info") && event["meta_info"]["output_token_logprobs"].is_array())
+      for (const Json& pair : event["meta_info"]["output_token_logprobs"]) streamed.push_back(pair);
+  EXPECT_EQ(streamed, logprobs);
+}
+
 TEST_F(Native, generate_refuses_by_name) {
   const auto param = [&](std::string_view body, int status = 400) {
     return post("/generate", body, status)["error"]["param"];

@@ -327,7 +327,7 @@ TEST(CompletionRequest, has_its_own_default_and_fields) {
   EXPECT_EQ(parse_completion_request(completion_json().dump(), kLimits).options.generation.max_new_tokens,
             16);
   for (const auto& [name, neutral, other] : std::vector<std::tuple<std::string, Json, Json>>{
-           {"echo", false, 1}, {"suffix", "", "x"}, {"best_of", 1, 17}, {"logprobs", nullptr, 21}}) {
+           {"echo", false, 1}, {"suffix", "", 5}, {"best_of", 1, 17}, {"logprobs", nullptr, 21}}) {
     EXPECT_EQ(completion_refusal(name, neutral), "") << name;
     EXPECT_EQ(completion_refusal(name, other), name) << name;
   }

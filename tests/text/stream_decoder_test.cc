@@ -135,6 +135,32 @@ TEST_P(Streamed, GoesOnWhereTheContextEnds) {
   EXPECT_GT(num_compared, 300);
 }
 
+TEST_P(Streamed, AStopDoesNotBeginInTheContext) {
+  const Ids context = tokenizer_->encode("a good", false), ids = tokenizer_->encode("bye ends", false);
+  StreamDecoder decoder(*tokenizer_, {.decode = {}, .stop = {"dbye", "good"}, .context = context});
+  std::string text;
+  for (const TokenId id : ids) text += decoder.feed(id);
+  text += decoder.finish();
+  EXPECT_FALSE(decoder.stopped());
+  EXPECT_TRUE(text.ends_with("bye ends")) << text;
+}
+
+// What is certain only when nothing follows may complete a stop.
+TEST_P(Streamed, AStopMayComeWithTheFlush) {
+  Ids ids = tokenizer_->encode("the end🦊", false);
+  const std::string whole = tokenizer_->decode(ids, {});
+  while (tokenizer_->decode(ids, {}) == whole) ids.pop_back();
+  const std::string cut = tokenizer_->decode(ids, {});  // where the character is several tokens
+  if (!cut.ends_with("\xEF\xBF\xBD")) GTEST_SKIP() << "a character is one token here";
+  StreamDecoder decoder(*tokenizer_, {.decode = {}, .stop = {"d\xEF\xBF\xBD"}});
+  std::string text;
+  for (const TokenId id : ids) text += decoder.feed(id);
+  EXPECT_FALSE(decoder.stopped());
+  text += decoder.finish();
+  EXPECT_TRUE(decoder.stopped());
+  EXPECT_EQ(text, "the en");
+}
+
 TEST_P(Streamed, CountsCharactersOnceTheyAreCertain) {
   const std::string text = "从前有一个小女孩 déjà vu the end";
   StreamDecoder decoder(*tokenizer_, {.decode = {}, .stop = {"never"}});

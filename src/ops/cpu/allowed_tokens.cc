@@ -2,21 +2,17 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "ops/cpu/block_maxima.h"
 
 namespace lmdeploy::ops::cpu {
 namespace {
 
-constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
 using Ids = std::vector<std::int32_t>;
 
 // A logit below which no token is allowed. It need not be tight: it only makes the rest short.
 float lowest_allowed(const WeightedRow& row, const SamplingRow& options, const BlockMaxima& maxima) {
   if (options.top_k > 0) return maxima.reached_by(options.top_k);
-  if (options.top_p >= 1 && options.min_p <= 0) return -kInfinity;
   // Tokens of this weight and less add up to at most 1 - top_p of all, so top_p is reached before them.
   const double rest = std::max(0.0, 1 - static_cast<double>(options.top_p));
   const double least = std::max(0.5 * rest * row.total_weight / static_cast<double>(row.v),
@@ -61,28 +57,57 @@ void keep_weight(const WeightedRow& row, double target, const Order& goes_before
   ids.erase(end, ids.end());
 }
 
-// Meister et al. 2022: those first whose surprise -log p is nearest to its mean, the entropy. Both have the
-// same offset from the logarithms of the weights.
-void keep_typical(const WeightedRow& row, double typical_p, Ids& ids) {
-  const auto log_weight = [&row](std::int32_t id) {
-    return (static_cast<double>(row.logits[id]) - static_cast<double>(row.max)) *
-           static_cast<double>(row.scale);
-  };
-  const double total = weight_of(row, ids);
+double log_weight(const WeightedRow& row, std::int32_t id) {
+  return (static_cast<double>(row.logits[id]) - static_cast<double>(row.max)) *
+         static_cast<double>(row.scale);
+}
+
+// The sum of weight * log weight.
+template <class IdOf>
+double log_weight_sum(const WeightedRow& row, std::int64_t count, const IdOf& id_of) {
   double sum = 0;
-  for (const std::int32_t id : ids) sum += static_cast<double>(row.weights[id]) * log_weight(id);
-  const double mean = sum / total;
+  for (std::int64_t i = 0; i < count; i++) {
+    const std::int32_t id = id_of(i);
+    if (row.weights[id] > 0) sum += static_cast<double>(row.weights[id]) * log_weight(row, id);
+  }
+  return sum;
+}
+
+// Meister et al. 2022: those first whose surprise -log p is nearest to its mean, the entropy. Both have the
+// same offset from the logarithms of the weights, whose mean is given here.
+void keep_typical(const WeightedRow& row, double mean, double target, Ids& ids) {
   const auto nearer = [&](std::int32_t a, std::int32_t b) {
-    const double from_a = std::abs(log_weight(a) - mean), from_b = std::abs(log_weight(b) - mean);
+    const double from_a = std::abs(log_weight(row, a) - mean), from_b = std::abs(log_weight(row, b) - mean);
     return from_a != from_b ? from_a < from_b : by_logit(row)(a, b);
   };
-  keep_weight(row, typical_p * total, nearer, ids);
+  keep_weight(row, target, nearer, ids);
+}
+
+// Where nothing else limits the tokens.
+Ids typical_of_all(const WeightedRow& row, const SamplingRow& options, const BlockMaxima& maxima) {
+  const double mean =
+      log_weight_sum(row, row.v, [](std::int64_t i) { return static_cast<std::int32_t>(i); }) /
+      row.total_weight;
+  const double rest = 1 - static_cast<double>(options.typical_p);
+  const double least = std::log(0.5 * rest * row.total_weight / static_cast<double>(row.v));
+  // Below both: rarer tokens than this do not matter for the sum, as above; and they are farther from the
+  // mean than the likeliest token is, so all likelier ones come before them.
+  const double lowest = std::min(least, 2 * mean - 0.01);
+  Ids ids = maxima.ids_from(
+      static_cast<float>(static_cast<double>(row.max) + lowest * static_cast<double>(options.temperature)));
+  std::erase_if(ids, [&](std::int32_t id) { return row.weights[id] == 0; });
+  keep_typical(row, mean, static_cast<double>(options.typical_p) * row.total_weight, ids);
+  return ids;
+}
+
+bool limits_by_rank(const SamplingRow& options) {
+  return options.top_k > 0 || options.top_p < 1 || options.min_p > 0;
 }
 
 }  // namespace
 
 bool limits_tokens(const SamplingRow& options) {
-  return options.top_k > 0 || options.top_p < 1 || options.min_p > 0 || options.typical_p < 1;
+  return limits_by_rank(options) || options.typical_p < 1;
 }
 
 double weight_of(const WeightedRow& row, std::span<const std::int32_t> ids) {
@@ -93,6 +118,7 @@ double weight_of(const WeightedRow& row, std::span<const std::int32_t> ids) {
 
 Ids allowed_tokens(const Kernels& k, const WeightedRow& row, const SamplingRow& options) {
   const BlockMaxima maxima(k, row.logits, row.v);
+  if (!limits_by_rank(options)) return typical_of_all(row, options, maxima);
   Ids ids = maxima.ids_from(lowest_allowed(row, options, maxima));
   std::erase_if(ids, [&](std::int32_t id) { return row.weights[id] == 0; });
   double total = row.total_weight;
@@ -104,7 +130,12 @@ Ids allowed_tokens(const Kernels& k, const WeightedRow& row, const SamplingRow& 
   // The most likely token has weight 1, so min_p is itself the least weight.
   const float least = std::min(options.min_p, 1.0F);
   std::erase_if(ids, [&](std::int32_t id) { return row.weights[id] < least; });
-  if (options.typical_p < 1) keep_typical(row, static_cast<double>(options.typical_p), ids);
+  if (options.typical_p < 1) {
+    total = weight_of(row, ids);
+    const double sum = log_weight_sum(row, std::ssize(ids),
+                                      [&](std::int64_t i) { return ids[static_cast<std::size_t>(i)]; });
+    keep_typical(row, sum / total, static_cast<double>(options.typical_p) * total, ids);
+  }
   return ids;
 }
 

@@ -112,6 +112,7 @@ Json operation(const DocumentedRoute& route, const BodyDocs* body, const OpenApi
         {"content",
          {{"application/json",
            {{"schema", reference("schemas", body->name)}, {"example", shown_example(*body, options)}}}}}};
+    produced["application/json"]["example"] = Json::parse(body->answer);
     if (!body->produces.empty()) produced.update(media(body->produces));
   }
   result["responses"] = {{"200", {{"description", "OK"}, {"content", std::move(produced)}}},

@@ -19,6 +19,7 @@ struct BodyDocs {
   std::string_view produces;  // what the answer is, beside JSON: the media type of a stream, or empty
   // Bodies that the parser takes and that between them lead it to every field. The first is the one to show.
   std::vector<std::string_view> examples;
+  std::string_view answer;  // to the first example, for one to see
   void (*parse)(std::string_view body, const RequestLimits& limits, FieldNotes* notes);
   std::vector<FieldText> texts;
 };

@@ -29,6 +29,13 @@ def test_the_page_is_whole_and_comes_from_here_only(server):
     assert not re.search(r"<script>|<style|\son\w+=|style=", page.decode())
 
 
+def keys(value):
+    """The names in a JSON value, without the rest."""
+    if isinstance(value, dict):
+        return {name: keys(field) for name, field in value.items()}
+    return [keys(value[0])] if isinstance(value, list) and value else None
+
+
 def test_each_example_of_the_document_is_answered(server):
     """What the page offers to send is taken as it stands, with the name of the model that is served."""
     document = json.loads(get(server, "/openapi.json")[1])
@@ -45,6 +52,8 @@ def test_each_example_of_the_document_is_answered(server):
                                          {"Content-Type": "application/json"})
         with urllib.request.urlopen(request, timeout=30) as answer:
             assert answer.status == 200, path
+            shown = operation["responses"]["200"]["content"]["application/json"]["example"]
+            assert keys(json.loads(answer.read())) == keys(shown), path
 
 
 def test_the_documented_ranges_are_the_servers(server, client):

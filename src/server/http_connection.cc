@@ -114,6 +114,8 @@ Connection::awaitable<void> Connection::wait_for_event() {
 }
 
 Connection::awaitable<bool> Connection::read_some() {
+  // Asio waits for news of the socket after an end that it has reported, and none would come.
+  if (client_gone_) co_return false;
   const auto [ec, num_bytes] = co_await stream_.read_some(asio::buffer(read_buffer_));
   input_.append(read_buffer_.data(), num_bytes);
   co_return !ec;

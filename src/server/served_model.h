@@ -22,8 +22,8 @@ struct ServedModel {
   const Tokenizer& tokenizer;
   const ChatTemplate* chat_template = nullptr;  // null: the folder has none, and a chat is refused
   std::vector<TokenId> eos_ids;                 // end an answer unless the request ignores them
-  SamplingParams sampling;   // where a request says nothing: generation_config.json's, then OpenAI's
-  std::int64_t created = 0;  // unix seconds, for /v1/models
+  SamplingParams sampling;     // where a request says nothing: generation_config.json's, then OpenAI's
+  std::int64_t created = 0;    // unix seconds, for /v1/models
   Metrics* metrics = nullptr;  // null: nothing is counted
 };
 

@@ -17,3 +17,11 @@ def value(families, family, suffix="", **labels) -> float:
     """The sum of the samples that have these labels."""
     return sum(sample.value for sample in families[family].samples
                if sample.name.removeprefix("lmdeploy:") == family + suffix and labels.items() <= sample.labels.items())
+
+
+def idle(server):
+    """The families once no request runs or waits and no block is in use; else None. For wait_until()."""
+    families = scrape(server)
+    busy = value(families, "num_requests_running") + value(families, "num_requests_waiting") + \
+        value(families, "kv_blocks", state="used")
+    return None if busy else families

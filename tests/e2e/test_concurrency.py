@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import openai
 import pytest
 
-from metrics import scrape, value
+from metrics import idle, scrape, value
 from program import MODEL_NAME, Server, wait_until
 
 NUM_CLIENTS = 32
@@ -74,10 +74,7 @@ def test_clients_that_leave_give_back_places_and_cache_within_a_second(tmp_path)
             wait_until(lambda: value(scrape(server), "kv_blocks", state="used") > 0, 10, "one of them runs")
             for chunks in streams:
                 chunks.close()
-            families = wait_until(
-                lambda: (families := scrape(server)) and value(families, "kv_blocks", state="used") == 0 and families,
-                1, "the blocks are free")
-            assert value(families, "num_requests_running") == value(families, "num_requests_waiting") == 0
+            wait_until(lambda: idle(server), 1, "places and blocks are free")
         whole = client.completions.create(model=MODEL_NAME, prompt="One", temperature=0, max_tokens=500,
                                           extra_body={"ignore_eos": True})
         assert whole.usage.completion_tokens == 500

@@ -80,6 +80,7 @@ HttpParser::Progress HttpParser::advance(std::string& input) {
     }
     if (ec) {
       error_ = describe(ec, limits_);
+      name_request();
       return Progress::failed;
     }
     if (!header_done_ && parser.is_header_done()) return finish_header();
@@ -87,6 +88,14 @@ HttpParser::Progress HttpParser::advance(std::string& input) {
   }
   request_.body = std::move(parser.get().body());
   return Progress::done;
+}
+
+// As far as it is known: the log says what was refused.
+void HttpParser::name_request() {
+  if (header_done_) return;
+  const auto& message = impl_->parser.get();
+  request_.method = std::string(message.method_string());
+  parse_target(std::string_view(message.target().data(), message.target().size()), request_);
 }
 
 HttpParser::Progress HttpParser::finish_header() {

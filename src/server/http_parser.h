@@ -46,6 +46,7 @@ class HttpParser {
  private:
   Progress fail(int status, std::string message);
   Progress finish_header();
+  void name_request();
   bool header_bytes_are_clean(std::string_view input);
 
   struct Impl;

@@ -146,9 +146,9 @@ void Routes::done(const HttpRequest& request, const HttpOutcome& outcome) {
   if (context_ != nullptr && metrics_)
     metrics_->http_request(request.method, table_.pattern_of(request.path), outcome.status);
   if (!options_.log_requests || !log::default_logger_raw()->should_log(log::level::info)) return;
-  std::string line = fmt::format("{} {} {} {} -> {} in {:.3f} s", request.id, request.remote,
-                                 request.method.empty() ? "-" : request.method, printable(request.path),
-                                 outcome.status, outcome.seconds);
+  std::string line =
+      fmt::format("{} {} {} {} -> {} in {:.3f} s", request.id, request.remote, printable(request.method),
+                  printable(request.path), outcome.status, outcome.seconds);
   if (outcome.report)
     line += fmt::format(" prompt_tokens={} completion_tokens={} {}", outcome.report->num_prompt_tokens,
                         outcome.report->num_completion_tokens,

@@ -1,8 +1,10 @@
 """Runs the program under test: once to its end, as a server, or in a pseudo-terminal."""
 
+import json
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import time
 import urllib.error
@@ -43,17 +45,33 @@ def wait_until(condition, seconds: float, what: str):
     return value
 
 
+class Certificate:
+    """A key and a certificate for localhost that it has signed itself."""
+
+    def __init__(self, folder: Path):
+        self.key, self.cert = folder / "key.pem", folder / "cert.pem"
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+                        "-keyout", self.key, "-out", self.cert, "-days", "1", "-subj", "/CN=localhost",
+                        "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
+
+    def environment(self) -> dict:
+        return {"SSL_KEYFILE": str(self.key), "SSL_CERTFILE": str(self.cert)}
+
+
 class Server:
     """`lmdeploy serve api_server` on a free port; a context manager."""
 
-    def __init__(self, log: Path, *options, model: Path = MODEL):
+    def __init__(self, log: Path, *options, model: Path = MODEL, stderr=None, tls: "Certificate | None" = None):
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.tls = tls
+        self.url = f"{'https' if tls else 'http'}://{'localhost' if tls else '127.0.0.1'}:{self.port}"
         self.log = log
         command = [BINARY, "serve", "api_server", model, "--server-name", "127.0.0.1", "--server-port", self.port,
-                   "--log-level", "INFO", *options]
+                   "--log-level", "INFO", *(["--ssl"] if tls else []), *options]
+        env = {**os.environ, **(tls.environment() if tls else {})}
         with open(log, "w") as out:
-            self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out, stderr=out)
+            self.process = subprocess.Popen(list(map(str, command)), stdin=subprocess.DEVNULL, stdout=out,
+                                            stderr=stderr or out, env=env)
         try:
             wait_until(self.answers, START_SECONDS, "the server answers /health")
         except BaseException:
@@ -64,13 +82,34 @@ class Server:
     def answers(self) -> bool:
         assert self.process.poll() is None, f"the server ended: {self.log.read_text()}"
         try:
-            with urllib.request.urlopen(self.url + "/health", timeout=5) as answer:
+            with urllib.request.urlopen(self.url + "/health", timeout=5, context=self.trust()) as answer:
                 return answer.status == 200
         except (urllib.error.URLError, OSError):
             return False
 
+    def trust(self) -> ssl.SSLContext | None:
+        """What a client needs to believe the server's certificate."""
+        return ssl.create_default_context(cafile=self.tls.cert) if self.tls else None
+
     def client(self, api_key="none") -> openai.OpenAI:
-        return openai.OpenAI(base_url=self.url + "/v1", api_key=api_key, max_retries=0, timeout=60)
+        http_client = openai.DefaultHttpxClient(verify=self.trust()) if self.tls else None
+        return openai.OpenAI(base_url=self.url + "/v1", api_key=api_key, max_retries=0, timeout=60,
+                             http_client=http_client)
+
+    def post(self, path, body, headers=None, timeout=60) -> tuple[int, dict, bytes]:
+        """Status, headers and body of the answer, whatever the status."""
+        request = urllib.request.Request(self.url + path, json.dumps(body).encode(),
+                                         {"Content-Type": "application/json", **(headers or {})})
+        try:
+            with urllib.request.urlopen(request, timeout=timeout, context=self.trust()) as answer:
+                return answer.status, dict(answer.headers), answer.read()
+        except urllib.error.HTTPError as error:
+            return error.code, dict(error.headers), error.read()
+
+    def ask(self, path, body, **options) -> dict:
+        status, _, answer = self.post(path, body, **options)
+        assert status == 200, answer
+        return json.loads(answer)
 
     def terminate(self):
         self.process.send_signal(signal.SIGTERM)

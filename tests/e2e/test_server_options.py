@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import threading
+import urllib.error
 import urllib.request
 
 import openai
@@ -129,3 +130,48 @@ def test_keep_alive(server):
         assert answer.status == 200
         answer.read()
     connection.close()
+
+
+def test_limits_times_and_the_log(tmp_path):
+    with Server(tmp_path / "log.txt", "--max-n", 2, "--max-stop", 1, "--max-body-size", "2KiB", "--request-timeout", 0.3,
+                "--max-log-len", 12, "--log-format", "json", "--session-timeout", 1) as server:
+        ask = {"model": MODEL_NAME, "prompt": "One two three four", "max_tokens": 2}
+        assert server.post("/v1/completions", ask)[0] == 200
+        for field, value in (("n", 3), ("stop", ["a", "b"])):
+            status, _, body = server.post("/v1/completions", {**ask, field: value})
+            assert status == 400 and json.loads(body)["error"]["param"] == field
+        assert server.post("/v1/completions", {**ask, "prompt": "x" * 3000})[0] == 413
+        status, _, body = server.post("/v1/completions", {**ask, "max_tokens": 8000, "ignore_eos": True})
+        assert status == 504 and json.loads(body)["error"]["code"] == "timeout"
+    records = [json.loads(line) for line in server.log.read_text().splitlines() if line.startswith("{")]
+    messages = [record["message"] for record in records]
+    assert any(message.endswith("prompt of 4 tokens: One two thre") for message in messages)
+    assert any("POST /v1/completions -> 200" in message and "queued=" in message for message in messages)
+    assert any("POST /v1/completions -> 413" in message for message in messages)
+
+
+def test_a_full_queue_is_429_at_once(tmp_path):
+    with Server(tmp_path / "log.txt", "--max-batch-size", 1, "--max-queue-len", 0) as server:
+        stream = server.client().chat.completions.create(model=MODEL_NAME, messages=HELLO, stream=True, **ENDLESS)
+        next(iter(stream))
+        status, headers, body = server.post("/v1/completions", {"model": MODEL_NAME, "prompt": "x"})
+        assert status == 429 and int(headers["Retry-After"]) >= 1
+        assert json.loads(body)["error"]["type"] == "rate_limit_error"
+        stream.close()
+
+
+def test_while_draining_newcomers_are_told(tmp_path):
+    with Server(tmp_path / "log.txt") as server:
+        stream = iter(server.client().chat.completions.create(model=MODEL_NAME, messages=HELLO, stream=True,
+                                                              max_tokens=400, extra_body={"ignore_eos": True}))
+        next(stream)
+        server.terminate()
+        wait_until(lambda: "signal 15" in server.log.read_text(), 5, "the signal is taken")
+        status, headers, _ = server.post("/v1/completions", {"model": MODEL_NAME, "prompt": "x"})
+        assert status == 503 and headers["Connection"] == "close" and "Retry-After" in headers
+        with pytest.raises(urllib.error.HTTPError) as caught:
+            urllib.request.urlopen(server.url + "/health?ready", timeout=5)
+        assert caught.value.code == 503
+        assert urllib.request.urlopen(server.url + "/health", timeout=5).status == 200
+        assert list(stream)[-1].choices[0].finish_reason == "length"
+        assert server.wait(10) == 0

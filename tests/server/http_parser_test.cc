@@ -117,6 +117,14 @@ TEST(HttpParser, refuses_malformed_heads) {
   expect_status("GET / HTTP/1.1\r\nHost: h\r\nExpect: 200-maybe\r\n\r\n", 417);
 }
 
+TEST(HttpParser, names_what_it_refuses_where_it_can) {
+  HttpParser parser({.max_header_bytes = 1000, .max_body_bytes = 10});
+  std::string input = "POST /v1/x?y HTTP/1.1\r\nHost: h\r\nContent-Length: 11\r\n\r\n";
+  EXPECT_EQ(parser.advance(input), HttpParser::Progress::failed);
+  EXPECT_EQ(parser.request().method, "POST");
+  EXPECT_EQ(parser.request().path, "/v1/x");
+}
+
 TEST(HttpParser, asks_for_one_valid_host) {
   expect_status("GET / HTTP/1.1\r\n\r\n", 400);
   expect_status("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400);

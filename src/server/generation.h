@@ -28,7 +28,7 @@ struct GenerationParams {
   std::vector<TokenId> stop_token_ids;  // beside the model's own
   std::vector<std::string> stop;        // none empty
   std::vector<TokenBias> logit_bias;    // Request::logit_bias
-  std::vector<std::string> bad_words;   // do not come in the answer, nor with a space before; none empty
+  std::vector<std::string> bad_words;   // their tokens, with a space before or not, do not come; none empty
   bool logprobs = false;                // these four as in Request
   bool prompt_logprobs = false;
   std::int32_t num_top_logprobs = 0;

@@ -41,8 +41,11 @@ std::vector<FieldText> with_answer_texts(std::vector<FieldText> texts) {
           {"frequency_penalty", "The same for each time that the answer has them.", "0"},
           {"logit_bias", "Added to the logits of these token ids: -100 forbids a token, 100 forces it.",
            "{}"},
-          {"bad_words", "Texts that do not come in the answer.", "[]",
-           R"({"type": "array", "items": {"type": "string"}})"},
+          {"bad_words",
+           "Words that the answer does not say: the tokens of each, with and without a space before it, do "
+           "not "
+           "come one after the other.",
+           "[]", R"({"type": "array", "items": {"type": "string"}})"},
           {"repetition_penalty",
            "Above 1, tokens of the prompt and of the answer so far become less likely; 1: no effect."},
           {"seed", "With it the same request gives the same answer; choice i draws with seed + i."},

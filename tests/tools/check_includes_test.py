@@ -43,6 +43,8 @@ class CheckIncludes(unittest.TestCase):
     def test_libraries_have_a_home(self):
         self.assert_clean("server/http_server.cc", "#include <boost/beast/core.hpp>\n")
         self.assert_broken("server/routes.cc", "#include <boost/beast/core.hpp>\n", "HTTP library")
+        self.assert_clean("server/metrics.cc", "#include <prometheus/registry.h>\n")
+        self.assert_broken("server/routes.h", "#include <prometheus/registry.h>\n", "prometheus-cpp")
         self.assert_clean("client/http_client.cc", "#include <curl/curl.h>\n")
         self.assert_broken("client/hub.cc", "#include <curl/curl.h>\n", "libcurl")
         self.assert_clean("tensor/cuda/allocator.cc", "#include <cuda_runtime.h>\n")

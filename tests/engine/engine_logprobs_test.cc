@@ -106,6 +106,19 @@ TEST(EngineLogprobs, OfAPromptAlthoughItIsCached) {
   for (int i = 0; i < 2; i++) expect_prompt_scores(prompt, answer(engine, scored_request(prompt, 2)), 3);
 }
 
+// Answers that grow take the blocks of a long prompt that is still being computed, more than once.
+TEST(EngineLogprobs, OfAPromptThatIsPreemptedOnTheWay) {
+  constexpr std::int64_t kBlockBytes = 512;  // of the fake model
+  Engine engine(std::make_unique<FakeModel>(),
+                {.max_prefill_token_num = 16, .cache_bytes = 16 * kBlockBytes, .num_threads = 1});
+  Answers answers;
+  for (int i = 0; i < 8; i++) submit(engine, greedy_request({i}, 400), answers, i);
+  const std::vector<TokenId> prompt = some_prompt(9, 300);
+  for (int i = 8; i < 12; i++) submit(engine, scored_request(prompt, 5), answers, i);
+  for (int i = 8; i < 12; i++) expect_prompt_scores(prompt, answers.wait(i), 3);
+  EXPECT_GT(engine.stats().num_preemptions, 0U);
+}
+
 TEST(EngineLogprobs, APromptByItselfIsOnlyScored) {
   Engine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
   Request request = scored_request(some_prompt(3, 100), 0);

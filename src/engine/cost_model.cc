@@ -8,7 +8,7 @@ namespace lmdeploy {
 namespace {
 
 constexpr double kFirstVariance = 1;  // a guess may be wrong by its own size, and by more
-constexpr double kDrift = 1e-4;       // of the variance in a step: other programs come and go
+constexpr double kDrift = 3e-4;       // of the variance in a step: other programs come and go
 constexpr double kNoise = 0.05;       // variance of a duration, relative
 constexpr double kMinScale = 1e-3;    // no work is free
 

@@ -28,14 +28,14 @@ double relative_error(const CostModel& model, const StepWork& work) {
   return model.cost().predict(work) / kTruth.predict(work) - 1;
 }
 
-TEST(StepWork, CountsPairsOfAPromptAndContextOfADecode) {
+TEST(StepWork, CountsWhatIsAttendedTo) {
   StepWork work;
   work.add(10, 3, false);  // attends to 11, 12 and 13 tokens
   work.add(99, 1, true);
   EXPECT_EQ(work.num_tokens, 4);
   EXPECT_EQ(work.num_draws, 1);
-  EXPECT_EQ(work.num_pairs, 36);
-  EXPECT_EQ(work.num_context_tokens, 100);
+  EXPECT_EQ(work.num_pairs, 36 + 100);
+  EXPECT_EQ(work.num_context_tokens, 13 + 100);
 }
 
 TEST(CostModel, BeginsWithTheGuess) {

@@ -1,5 +1,6 @@
 import pytest
 
+from hostile import KEY, completion, post, settled
 from program import BINARY, MODEL, Server
 
 
@@ -19,3 +20,20 @@ def server(tmp_path_factory):
 @pytest.fixture(scope="session")
 def client(server):
     return server.client()
+
+
+@pytest.fixture(scope="session")
+def hostile_server(tmp_path_factory):
+    """One server with a key and short patience for all tests that send it nonsense."""
+    log = tmp_path_factory.mktemp("hostile") / "log.txt"
+    with Server(log, "--api-keys", KEY, "--session-len", 1024, "--cache-max-entry-count", "200MB", "--header-timeout", 3,
+                "--body-timeout", 4) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def guarded(hostile_server):
+    """The hostile tests' server and its books before any of them."""
+    for _ in range(3):
+        assert post(hostile_server, "/v1/completions", completion()).status == 200
+    return hostile_server, settled(hostile_server)

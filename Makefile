@@ -14,7 +14,7 @@ export PATH := $(if $(UBUNTU_RUST),$(UBUNTU_RUST):)$(PATH)
 
 SOURCES = $(shell git ls-files 'src/*.cc' 'src/*.h' 'tests/*.cc' 'tests/*.h' 'tools/*.cc' 'bench/*.cc' 'bench/*.h')
 
-.PHONY: help serve build model test test-unit test-e2e test-asan test-tsan format lint tidy bench clean
+.PHONY: help serve build model test test-unit test-e2e test-asan test-tsan fuzz soak format lint tidy bench clean
 
 help: ## this list
 	@echo "lmdeploy $$(cat VERSION)"
@@ -59,6 +59,12 @@ test-tsan: ## engine, server and thread pool under ThreadSanitizer
 
 format: ## rewrite our sources as .clang-format says
 	@tools/setup.sh check && clang-format-19 -i $(SOURCES)
+
+fuzz: ## every parser of foreign bytes for ten minutes each (SECONDS=600; needs clang)
+	@tools/setup.sh build check && SEED=0 tools/fuzz.sh $(or $(SECONDS),600)
+
+soak: .venv/ready ## an hour of mixed and hostile load on the demo model (SECONDS=3600); docs/reliability.md
+	@LMDEPLOY_BINARY=$(BINARY) .venv/bin/python tools/soak.py --seconds $(or $(SECONDS),3600)
 
 lint: ## formatting and the include table
 	@tools/setup.sh check && clang-format-19 --dry-run -Werror $(SOURCES)

@@ -2,6 +2,7 @@
 # Builds the fuzzers of tests/fuzz with clang and runs each for a while.
 #   tools/fuzz.sh [SECONDS [NAME...]]     20 seconds and all of them by default
 #   SEED=0 tools/fuzz.sh                  other inputs every time; SEED is 1 by default
+#   JOBS=1 tools/fuzz.sh                  one after another; two at a time by default
 # What breaks one is kept in build/fuzz/found/NAME; run it again with build/fuzz/tests/fuzz/NAME_fuzz FILE.
 set -eu
 cd "$(dirname "$0")/.."
@@ -21,17 +22,17 @@ cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$
 ninja -C $build lmdeploy_fuzz
 
 $build/tests/fuzz/make_fuzz_seeds $build/seeds
+export build seconds
 for name in "$@"; do targets="${targets:-} $build/tests/fuzz/${name}_fuzz"; done
-for program in ${targets:-$build/tests/fuzz/*_fuzz}; do
-  name=$(basename "$program" _fuzz)
+# A fuzzer is one thread; as many run beside each other as JOBS says.
+printf '%s\n' ${targets:-$build/tests/fuzz/*_fuzz} | xargs -P "${JOBS:-2}" -I {} sh -c '
+  name=$(basename {} _fuzz)
   mkdir -p "$build/corpus/$name" "$build/seeds/$name" "$build/found/$name"
-  echo "== $name, $seconds s"
-  if ! "$program" -seed="${SEED:-1}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 -print_final_stats=1 \
-      -artifact_prefix="$build/found/$name/" "$build/corpus/$name" "$build/seeds/$name" \
+  if ! {} -seed="${SEED:-1}" -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=16384 \
+      -print_final_stats=1 -artifact_prefix="$build/found/$name/" "$build/corpus/$name" "$build/seeds/$name" \
       > "$build/$name.log" 2>&1; then
     tail -n 40 "$build/$name.log"
     echo "fuzz.sh: $name broke; the input is in $build/found/$name" >&2
     exit 1
   fi
-  grep -E "number_of_executed_units|peak_rss_mb" "$build/$name.log"
-done
+  echo "== $name, $seconds s: $(grep -E "number_of_executed_units|peak_rss_mb" "$build/$name.log" | tr -s "\n " " ")"'

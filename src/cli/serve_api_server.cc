@@ -1,4 +1,5 @@
 // lmdeploy serve api_server: one model behind OpenAI's HTTP API.
+#include <cstdio>
 #include <memory>
 
 #include "base/log.h"
@@ -38,6 +39,11 @@ std::string url_of(const ServerOptions& options, std::uint16_t port) {
                                 : fmt::format("{}://{}:{}", scheme, host, port);
 }
 
+// fmt::print throws where stderr is a full disk; a server goes on without its words.
+void say(const std::string& line) {
+  std::fputs((line + "\n").c_str(), stderr);
+}
+
 int serve(const Options& options) {
   if (!options.meta_instruction.empty())
     throw UsageError("not built yet: --meta-instruction of a server",
@@ -54,13 +60,12 @@ int serve(const Options& options) {
   const ServedModel served = loaded.served(names);
   server.serve(served);
   const std::string url = url_of(server_opts, server.port());
-  fmt::print(stderr, "{}\n", loaded.summary);
+  say(loaded.summary);
   if (served.chat_template == nullptr)
-    fmt::print(stderr,
-               "This model has no chat template: /v1/completions works, chats need --chat-template FILE\n");
-  fmt::print(stderr, "Serving {} at {} (Ctrl-C stops)\n", names.front(), url);
+    say("This model has no chat template: /v1/completions works, chats need --chat-template FILE");
+  say(fmt::format("Serving {} at {} (Ctrl-C stops)", names.front(), url));
   server.run();
-  fmt::print(stderr, "Stopped\n");
+  say("Stopped");
   return 0;
 }
 

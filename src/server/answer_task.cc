@@ -4,6 +4,7 @@
 
 #include "server/answer_tokens.h"
 #include "server/api_error.h"
+#include "text/characters.h"
 
 namespace lmdeploy {
 namespace {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "text/characters.h"
 #include "text/token_bytes.h"
 
 namespace lmdeploy {
@@ -36,11 +37,6 @@ class TextWalk {
 };
 
 }  // namespace
-
-std::int64_t count_chars(std::string_view utf8) {
-  return std::ranges::count_if(utf8,
-                               [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; });
-}
 
 AnswerToken answer_token(const Tokenizer& tokenizer, TokenId token, std::optional<float> logprob,
                          std::span<const TokenLogprob> top) {

@@ -1,6 +1,8 @@
 #pragma once
+#include <optional>
 #include <span>
-#include <string>
+#include <string_view>
+#include <vector>
 
 #include "server/logprobs_json.h"
 #include "text/tokenizer.h"
@@ -15,7 +17,5 @@ AnswerToken answer_token(const Tokenizer& tokenizer, TokenId token, std::optiona
 // token and the following ones.
 std::vector<AnswerToken> echoed_tokens(const Tokenizer& tokenizer, std::string_view text, TokenId first_token,
                                        std::span<const TokenScore> scores);
-
-std::int64_t count_chars(std::string_view utf8);
 
 }  // namespace lmdeploy

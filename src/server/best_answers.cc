@@ -22,12 +22,14 @@ void BestAnswers::add_logprob(std::int32_t candidate_idx, float logprob) {
 std::vector<AnswerChunk> BestAnswers::take() {
   std::vector<AnswerChunk> chosen;
   std::int32_t choice_idx = 0;
-  for (auto begin = candidates_.begin(); begin != candidates_.end(); begin += num_candidates_) {
-    std::stable_sort(begin, begin + num_candidates_, [](const Candidate& a, const Candidate& b) {
-      return a.mean_logprob() > b.mean_logprob();
+  std::vector<Candidate*> ranked(static_cast<std::size_t>(num_candidates_));
+  for (std::size_t first = 0; first < candidates_.size(); first += ranked.size()) {
+    for (std::size_t i = 0; i < ranked.size(); ++i) ranked[i] = &candidates_[first + i];
+    std::ranges::sort(ranked, [](const Candidate* a, const Candidate* b) {
+      return a->mean_logprob() != b->mean_logprob() ? a->mean_logprob() > b->mean_logprob() : a < b;
     });
-    for (auto candidate = begin; candidate != begin + num_choices_; ++candidate, ++choice_idx)
-      for (AnswerChunk& chunk : candidate->chunks) {
+    for (std::int32_t rank = 0; rank < num_choices_; ++rank, ++choice_idx)
+      for (AnswerChunk& chunk : ranked[static_cast<std::size_t>(rank)]->chunks) {
         chunk.choice_idx = choice_idx;
         chosen.push_back(std::move(chunk));
       }

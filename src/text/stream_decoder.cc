@@ -2,37 +2,32 @@
 
 #include <algorithm>
 
-#include "base/error.h"
+#include "text/characters.h"
 
 namespace lmdeploy {
 
 namespace {
 
-constexpr std::string_view replacement = "\xEF\xBF\xBD";  // U+FFFD
+constexpr std::string_view kReplacement = "\xEF\xBF\xBD";  // U+FFFD
 // An unfinished character is at most three bytes, each of which a decoder may show as U+FFFD.
-constexpr int max_unfinished = 3;
+constexpr int kMaxUnfinished = 3;
 
 // Tokens of context that are kept, and how many more make it worth while to drop the older ones.
-constexpr std::size_t min_window_len = 6;
-constexpr std::size_t max_window_len = 16;
+constexpr std::size_t kMinWindowLen = 6;
+constexpr std::size_t kMaxWindowLen = 16;
 
 // Without the U+FFFDs at its end that may yet become a character.
 std::size_t certain_len(std::string_view text) {
-  for (int i = 0; i < max_unfinished && text.ends_with(replacement); ++i)
-    text.remove_suffix(replacement.size());
+  for (int i = 0; i < kMaxUnfinished && text.ends_with(kReplacement); ++i)
+    text.remove_suffix(kReplacement.size());
   return text.size();
 }
 
 // Without the U+FFFDs at its beginning, which may be the rest of a character that begins before it.
 std::string_view without_cut_character(std::string_view text) {
-  for (int i = 0; i < max_unfinished && text.starts_with(replacement); ++i)
-    text.remove_prefix(replacement.size());
+  for (int i = 0; i < kMaxUnfinished && text.starts_with(kReplacement); ++i)
+    text.remove_prefix(kReplacement.size());
   return text;
-}
-
-std::int64_t count_chars(std::string_view utf8) {
-  return std::ranges::count_if(utf8,
-                               [](char byte) { return (static_cast<unsigned char>(byte) & 0xC0) != 0x80; });
 }
 
 }  // namespace
@@ -76,9 +71,9 @@ void StreamDecoder::settle(std::string_view text, std::size_t num_certain) {
 // Decoders look at the tokens around (a space before the first word is dropped, bytes make a character), so
 // the shorter window must show the end of the same text.
 void StreamDecoder::shorten_window(std::string_view text) {
-  if (window_.size() <= max_window_len) return;
+  if (window_.size() <= kMaxWindowLen) return;
   const std::size_t num_unsettled = text.size() - num_settled_;
-  for (std::size_t len = min_window_len; len < max_window_len; ++len) {
+  for (std::size_t len = kMinWindowLen; len < kMaxWindowLen; ++len) {
     const std::string tail = tokenizer_.decode(std::span(window_).last(len), options_.decode);
     const std::string_view sound = without_cut_character(tail);
     if (sound.empty() || num_unsettled > sound.size() || !text.ends_with(sound)) continue;

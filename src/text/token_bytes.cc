@@ -64,9 +64,9 @@ std::string with_spaces(std::string_view name) {
 }  // namespace
 
 std::string token_bytes(const Tokenizer& tokenizer, TokenId id) {
-  const std::string name = tokenizer.id_to_token(id);
+  std::string name = tokenizer.id_to_token(id);
   if (tokenizer.is_special(id)) return name;
-  const std::string text = tokenizer.decode(std::span(&id, 1), {.skip_special_tokens = false});
+  std::string text = tokenizer.decode(std::span(&id, 1), {.skip_special_tokens = false});
   if (text == name) return name;
   if (const auto byte = named_byte(name)) return std::string(1, *byte);
   // A decoder drops the space of a word that begins a text.

@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <atomic>
 #include <sstream>
+#include <stdexcept>
 
 #include "server/test_server.h"
 
@@ -152,6 +154,22 @@ TEST(Metrics, a_stop_string_is_a_stop_and_still_has_its_engine_times) {
   const Series series = scrape_until(server, {{of_engine("request_queue_time_seconds_count"), 1}});
   EXPECT_EQ(series.at(ended("stop")), 1);
   EXPECT_EQ(series.at(ended("abort")), 0);
+}
+
+TEST(Metrics, a_failure_and_a_timeout_are_told_apart) {
+  TestSetup setup;
+  setup.model.step_time = 2ms;
+  setup.server.request_timeout = 100ms;
+  auto failing = std::make_shared<std::atomic<bool>>(false);
+  setup.model.on_forward = [failing](const Batch&) {
+    if (failing->exchange(false)) throw std::runtime_error("as the test wants it");
+  };
+  const TestServer server(setup);
+  server.post("/v1/completions", completion_body(400));
+  *failing = true;
+  EXPECT_EQ(server.post("/v1/completions", completion_body(4)).status, 500);
+  scrape_until(server,
+               {{ended("timeout"), 1}, {ended("error"), 1}, {ended("length"), 0}, {ended("abort"), 0}});
 }
 
 TEST(Metrics, labels_are_bounded_whatever_clients_write) {

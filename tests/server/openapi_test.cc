@@ -8,6 +8,7 @@
 #include <algorithm>
 
 #include "server/api_error.h"
+#include "server/openai.h"
 #include "server/test_server.h"
 
 namespace lmdeploy::testing {
@@ -154,6 +155,33 @@ TEST(OpenApi, every_route_of_the_server_is_in_the_document_and_answers) {
       std::transform(allowed.begin(), allowed.end(), allowed.begin(), ::tolower);
       EXPECT_NE(allowed.find(method), std::string::npos) << path;
     }
+  }
+}
+
+// The one schema that is written by hand.
+TEST(OpenApi, messages_are_documented_as_the_parser_takes_them) {
+  const TestServer server;
+  const Json document = parse_json(server.get("/openapi.json").body);
+  const Json properties = document["components"]["schemas"]["Messages"]["items"]["properties"];
+  const auto is_taken = [](const Json& message) {
+    const Json body{{"model", "m"}, {"messages", Json::array({message})}};
+    try {
+      parse_chat_request(body.dump(), limits());
+      return true;
+    } catch (const ApiError&) {
+      return false;
+    }
+  };
+  for (const Json& role : properties["role"]["enum"])
+    EXPECT_TRUE(is_taken({{"role", role}, {"content", "x"}})) << role;
+  EXPECT_FALSE(is_taken({{"role", "nobody"}, {"content", "x"}}));
+  const Json part{{"type", properties["content"]["anyOf"][1]["items"]["properties"]["type"]["const"]},
+                  {"text", "x"}};
+  EXPECT_TRUE(is_taken({{"role", "user"}, {"content", Json::array({part})}, {"name", "x"}}));
+  for (const char* required : {"role", "content"}) {
+    Json message{{"role", "user"}, {"content", "x"}};
+    message.erase(required);
+    EXPECT_FALSE(is_taken(message)) << required;
   }
 }
 

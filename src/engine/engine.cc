@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/thread_pool.h"
 #include "engine/engine_loop.h"
 #include "engine/request_check.h"
 
@@ -17,11 +18,11 @@ namespace {
 // Of a step on the CPU: with more rows than this a linear layer gets no faster per row, only the step longer.
 constexpr std::int32_t kMaxChunkLen = 512;
 
-// What steps take until they have been measured: as on one slow core. To guess too high costs some short
-// steps; too low, a long pause of everything.
-StepCost guess_cost(const ModelInfo& info) {
-  constexpr double kReadBytesPerMs = 10e6;  // of memory
-  constexpr double kFlopsPerMs = 50e6;
+// What steps take until they have been measured: as on slow cores. To guess too high costs some short steps;
+// too low, a long pause of everything.
+StepCost guess_cost(const ModelInfo& info, int num_threads) {
+  constexpr double kReadBytesPerMs = 20e6;  // of memory, by all threads
+  constexpr double kFlopsPerMs = 50e6;      // of one thread
   constexpr double kAttentionFlopsPerMs = 20e6;
   constexpr double kBytesPerElement = 2;
   constexpr double kHeadsPerKvHead = 4;  // unknown here; of grouped-query models mostly
@@ -33,9 +34,9 @@ StepCost guess_cost(const ModelInfo& info) {
   const double pair_flops = 2 * kHeadsPerKvHead * token_kv_bytes / kBytesPerElement;
   StepCost cost;
   cost.step_ms = weight_bytes / kReadBytesPerMs + kMinMs;
-  cost.token_ms = token_flops / kFlopsPerMs + kMinMs;
+  cost.token_ms = token_flops / kFlopsPerMs / num_threads + kMinMs;
   cost.draw_ms = static_cast<double>(info.vocab_size) * 1e-5 + kMinMs;  // 10 ns for each logit
-  cost.pair_ms = pair_flops / kAttentionFlopsPerMs;
+  cost.pair_ms = pair_flops / kAttentionFlopsPerMs / num_threads;
   cost.context_token_ms = token_kv_bytes / kReadBytesPerMs;
   return cost;
 }
@@ -60,7 +61,8 @@ SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo
   result.block_len = info.kv_layout.block_len;
   result.max_batch_size = options.max_batch_size;
   result.max_prompt_tokens = std::min(options.max_prefill_token_num, kMaxChunkLen);
-  result.cost = guess_cost(info);
+  const int num_threads = options.num_threads > 0 ? options.num_threads : ThreadPool::num_usable_cpus();
+  result.cost = guess_cost(info, num_threads);
   result.enable_prefix_caching = options.enable_prefix_caching;
   result.hash_key = random_hash_key();
   return result;

@@ -42,6 +42,7 @@ struct ActiveRequest {
   bool prompt_only;
   std::chrono::steady_clock::time_point deadline;
   RequestClock clock;
+  double sampled_ms = 0;  // RequestTimings::sampled_ms
 };
 
 }  // namespace lmdeploy

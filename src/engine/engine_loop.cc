@@ -146,6 +146,7 @@ void EngineLoop::deliver(const StepPlan& plan) {
     ActiveRequest& request = *active_.at(chunk.sequence->id);
     if (drawn.token >= 0) request.sampling.accept(drawn.token);
     request.clock.enter(RequestClock::Phase::decode, now);
+    request.sampled_ms += runner_.draw_ms();
     const bool is_last = request.sequence.finish_reason != FinishReason::none;
     send(request, drawn, drawn.token >= 0 ? std::string() : kNoToken);
     if (is_last) forget(request);
@@ -227,6 +228,7 @@ void EngineLoop::send(ActiveRequest& request, const TokenScore& drawn, const std
     output.finish_reason = sequence.finish_reason;
     output.error = error;
     output.timings = request.clock.read(Clock::now());
+    output.timings.sampled_ms = request.sampled_ms;
     output.timings.num_cached_tokens = std::max(sequence.num_cached, 0);
     output.timings.num_computed_tokens = static_cast<std::int32_t>(sequence.num_computed_ever);
     output.timings.num_preemptions = sequence.num_preemptions;

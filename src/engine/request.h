@@ -81,11 +81,12 @@ enum class FinishReason : std::uint8_t {
   timeout,  // Request::deadline has passed
 };
 
-// Where a request's time went: the milliseconds add up to what has passed since submit().
+// Where a request's time went: but for sampled_ms the milliseconds add up to what has passed since submit().
 struct RequestTimings {
   double queued_ms = 0;                  // until its first step
   double prefill_ms = 0;                 // until its first token
   double decode_ms = 0;                  // since then
+  double sampled_ms = 0;                 // of the two before: the draws of its steps, company included
   double preempted_ms = 0;               // in between, without blocks or computing again what it had lost
   std::int32_t num_cached_tokens = 0;    // of the prompt, found in the prefix cache and not computed
   std::int32_t num_computed_tokens = 0;  // of prompt and answer, those computed again included

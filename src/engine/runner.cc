@@ -1,6 +1,7 @@
 #include "engine/runner.h"
 
 #include <algorithm>
+#include <chrono>
 
 #include "base/error.h"
 
@@ -25,6 +26,7 @@ void Runner::run(const StepPlan& plan, std::span<const Draw> draws, std::span<Pr
   CHECK(scores.empty() || scores.size() == plan.chunks.size(), "{} chunks, {} scores", plan.chunks.size(),
         scores.size());
   draws_ = draws;
+  draw_ms_ = 0;
   tokens_.assign(draws.size(), -1);
   drawn_.assign(draws.size(), {});
   pieces_.clear();
@@ -117,6 +119,7 @@ void Runner::score(const View& logits, const Sequence& sequence, PromptScores& s
 }
 
 void Runner::draw(const View& logits, std::span<const Piece> pieces) {
+  const auto begin = std::chrono::steady_clock::now();
   std::vector<std::size_t> draw_idxs;
   rows_.clear();
   for (const Piece& piece : pieces)
@@ -129,6 +132,7 @@ void Runner::draw(const View& logits, std::span<const Piece> pieces) {
   for (std::size_t i = 0; i < tokens.size(); i++)
     tokens_[draw_idxs[i]] = drawn_[draw_idxs[i]].token = tokens[i];
   add_logprobs(logits, draw_idxs);
+  draw_ms_ += std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
 }
 
 void Runner::add_logprobs(const View& logits, std::span<const std::size_t> draw_idxs) {

@@ -24,6 +24,7 @@ class Runner {
   // Of the last run, one for each chunk that drew. Token -1: the logits were NaN, or all ids were banned.
   std::span<const TokenId> tokens() const noexcept { return tokens_; }
   std::span<const TokenScore> drawn() const noexcept { return drawn_; }  // with what its Draw asked for
+  double draw_ms() const noexcept { return draw_ms_; }  // of all draws, log probabilities included
 
  private:
   // A chunk, or a part of one, and which of the draws is its own where it draws.
@@ -54,6 +55,7 @@ class Runner {
   std::vector<ops::SamplingRow> rows_;
   std::vector<TokenId> tokens_;
   std::vector<TokenScore> drawn_;
+  double draw_ms_ = 0;
 };
 
 }  // namespace lmdeploy

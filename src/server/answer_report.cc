@@ -23,6 +23,7 @@ void visit(const AnswerReport& report, double total_ms, const Write& write) {
   write("queued", "_ms", engine.queued_ms);
   write("prefill", "_ms", engine.prefill_ms);
   write("decode", "_ms", engine.decode_ms);
+  write("sampled", "_ms", engine.sampled_ms);
   write("preempted", "_ms", engine.preempted_ms);
   write("sent", "_ms", sent_ms(report, total_ms));
   write("total", "_ms", total_ms);
@@ -31,10 +32,10 @@ void visit(const AnswerReport& report, double total_ms, const Write& write) {
   write("preemptions", "", engine.num_preemptions);
 }
 
-std::string text_of(double milliseconds) {
-  return fmt::format("{:.1f}", milliseconds);
+std::string text_of(double milliseconds, int num_decimals) {
+  return fmt::format("{:.{}f}", milliseconds, num_decimals);
 }
-std::string text_of(std::int32_t count) {
+std::string text_of(std::int32_t count, int) {
   return fmt::format("{}", count);
 }
 
@@ -43,7 +44,7 @@ std::string text_of(std::int32_t count) {
 std::string timings_text(const AnswerReport& report, double total_ms) {
   std::string text;
   visit(report, total_ms, [&](const char* name, const char*, auto value) {
-    text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, text_of(value));
+    text += fmt::format("{}{}={}", text.empty() ? "" : " ", name, text_of(value, 1));
   });
   return text;
 }
@@ -51,7 +52,7 @@ std::string timings_text(const AnswerReport& report, double total_ms) {
 std::string timings_json(const AnswerReport& report, double total_ms) {
   std::string json;
   visit(report, total_ms, [&](const char* name, const char* unit, auto value) {
-    json += fmt::format("{}\"{}{}\":{}", json.empty() ? "{" : ",", name, unit, text_of(value));
+    json += fmt::format("{}\"{}{}\":{}", json.empty() ? "{" : ",", name, unit, text_of(value, 3));
   });
   return json + "}";
 }

@@ -12,11 +12,11 @@ namespace lmdeploy {
 namespace {
 
 void run(const RouteContext& context, std::shared_ptr<Exchange> exchange, AnswerKind kind,
-         AnswerOptions options, const std::vector<std::vector<TokenId>>& prompts) {
+         AnswerOptions options, std::vector<std::vector<TokenId>> prompts) {
   auto format =
       std::make_unique<OpenAiFormat>(make_answer_head(kind, options.model, options.include_usage),
                                      static_cast<std::int32_t>(prompts.size()) * options.num_choices);
-  start_answer(context, std::move(exchange), std::move(format), std::move(options), prompts);
+  start_answer(context, std::move(exchange), std::move(format), std::move(options), std::move(prompts));
 }
 
 // Numbers of which a prompt has so many are cheap to ask for and dear to send.

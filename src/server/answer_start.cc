@@ -48,7 +48,7 @@ void log_prompt(const RouteContext& context, const std::string& request_id,
 
 void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchange,
                   std::unique_ptr<AnswerFormat> format, AnswerOptions options,
-                  const std::vector<std::vector<TokenId>>& prompts) {
+                  std::vector<std::vector<TokenId>> prompts) {
   auto ticket = context.admission.try_admit();
   if (!ticket)
     throw ApiError(429, fmt::format("the server answers {} requests at once and is full, try again later",
@@ -61,9 +61,17 @@ void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchang
   if (const std::string* wanted = request.header("x-lmdeploy-timings"))
     options.include_timings = options.include_timings || (*wanted != "0" && *wanted != "false");
   for (const auto& prompt_ids : prompts) log_prompt(context, request.id, prompt_ids);
-  AnswerPermit permit{std::move(ticket), context.running, {caller.owner, request.id, options.session_id}};
+  const auto permit = std::make_shared<AnswerPermit>(
+      AnswerPermit{std::move(ticket), context.running, {caller.owner, request.id, options.session_id}});
   const auto task = std::make_shared<AnswerTask>(context.model, exchange, std::move(format), options);
-  task->start(prompts, std::move(permit));
+  exchange->dispatch([exchange, task, permit, prompts = std::move(prompts)] {
+    if (exchange->is_gone()) return;
+    try {
+      task->start(prompts, std::move(*permit));
+    } catch (const ApiError& e) {
+      exchange->reply(e.response());
+    }
+  });
 }
 
 }  // namespace lmdeploy

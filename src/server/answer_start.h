@@ -9,9 +9,9 @@
 namespace lmdeploy {
 
 // Begins an answer: its place among the running ones, its name, deadline and cache salt, and its line in the
-// log. Throws ApiError where the server is full (429) or the engine refuses; then nothing runs.
+// log. From any thread. Where the server is full (ApiError, 429) or the engine refuses, nothing runs.
 void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchange,
                   std::unique_ptr<AnswerFormat> format, AnswerOptions options,
-                  const std::vector<std::vector<TokenId>>& prompts);
+                  std::vector<std::vector<TokenId>> prompts);
 
 }  // namespace lmdeploy

@@ -11,26 +11,30 @@
 namespace lmdeploy {
 
 // One request and its answer, as a route sees them: either reply(), or start_stream(), send()... and
-// finish(). Every call is made where handle() runs (the connection's strand), apart from post(), which any
-// thread may call. Calls after the client has gone do nothing.
+// finish(). Calls are made on the connection's strand, where handle() runs, apart from those that say that
+// any thread may make them. Calls after the client has gone do nothing.
 class Exchange {
  public:
   virtual ~Exchange() = default;
 
   virtual const HttpRequest& request() const = 0;
 
-  virtual void reply(HttpResponse response) = 0;
+  virtual void reply(HttpResponse response) = 0;  // from any thread
 
   // The head at once, then the body piece by piece. A reader that lets too much pile up is cut off.
   virtual void start_stream(HttpResponse head) = 0;
   virtual void send(std::string_view data) = 0;
   virtual void finish() = 0;
 
-  // Runs the task on the strand, later and in order.
+  // From any thread. Runs the task on the strand: later and in order, or now where the caller is on it.
   virtual void post(std::function<void()> task) = 0;
+  virtual void dispatch(std::function<void()> task) = 0;
 
-  // Called at most once, on the strand, when nobody will read the answer any more: the client closed,
-  // half-closed, reset, or does not read; or the server stops. Not called after reply() or finish().
+  virtual bool is_gone() const = 0;  // from any thread
+
+  // Called at most once, on the strand, when nobody will read the answer any more, at once where that is so
+  // already: the client closed, half-closed, reset, or does not read; or the server stops. Not called after
+  // reply() or finish().
   virtual void on_gone(std::function<void()> callback) = 0;
 
   // What HttpHandler::done() is told of the answer.

@@ -1,5 +1,6 @@
 #include "server/http_exchange.h"
 
+#include <boost/asio/dispatch.hpp>
 #include <boost/asio/post.hpp>
 
 #include "base/error.h"
@@ -19,6 +20,13 @@ void SocketExchange::begin(HttpResponse& response, BodyFraming framing) {
 }
 
 void SocketExchange::reply(HttpResponse response) {
+  if (host_.strand.running_in_this_thread())
+    reply_now(std::move(response));
+  else
+    post([self = shared_from_this(), response = std::move(response)] { self->reply_now(response); });
+}
+
+void SocketExchange::reply_now(HttpResponse response) {
   if (gone_) return;
   CHECK(status_ == 0, "a second answer to {} {}", request_.method, request_.path);
   begin(response, response.status == 204 ? BodyFraming::none : BodyFraming::content_length);
@@ -91,6 +99,18 @@ void SocketExchange::run_guarded(const std::function<void()>& task) {
 void SocketExchange::post(std::function<void()> task) {
   boost::asio::post(host_.strand,
                     [self = shared_from_this(), task = std::move(task)] { self->run_guarded(task); });
+}
+
+void SocketExchange::dispatch(std::function<void()> task) {
+  boost::asio::dispatch(host_.strand,
+                        [self = shared_from_this(), task = std::move(task)] { self->run_guarded(task); });
+}
+
+void SocketExchange::on_gone(std::function<void()> callback) {
+  if (gone_)
+    callback();
+  else
+    on_gone_ = std::move(callback);
 }
 
 void SocketExchange::run_handler() {

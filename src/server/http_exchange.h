@@ -31,7 +31,9 @@ class SocketExchange final : public Exchange, public std::enable_shared_from_thi
   void send(std::string_view data) override;
   void finish() override;
   void post(std::function<void()> task) override;
-  void on_gone(std::function<void()> callback) override { on_gone_ = std::move(callback); }
+  void dispatch(std::function<void()> task) override;
+  bool is_gone() const override { return gone_; }
+  void on_gone(std::function<void()> callback) override;
   void set_report(const AnswerReport& report) override { report_ = report; }
 
   // The connection's side.
@@ -46,6 +48,7 @@ class SocketExchange final : public Exchange, public std::enable_shared_from_thi
   const std::optional<AnswerReport>& report() const { return report_; }
 
  private:
+  void reply_now(HttpResponse response);
   void begin(HttpResponse& response, BodyFraming framing);
   void append(std::string bytes);
   void end();
@@ -63,7 +66,7 @@ class SocketExchange final : public Exchange, public std::enable_shared_from_thi
   int status_ = 0;  // 0: no head yet
   bool keep_alive_ = true;
   bool finished_ = false;
-  bool gone_ = false;
+  std::atomic<bool> gone_ = false;  // set on the strand
 };
 
 }  // namespace lmdeploy

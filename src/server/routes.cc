@@ -11,6 +11,9 @@
 namespace lmdeploy {
 namespace {
 
+// A longer request is read by the text worker: a megabyte of text keeps a tokenizer busy for half a second.
+constexpr std::size_t kMaxInlineBytes = 16 << 10;
+
 // A page of another origin can send a form or text/plain without asking first; JSON it cannot.
 bool is_json(const HttpRequest& head) {
   const std::string* content_type = head.header("Content-Type");
@@ -125,8 +128,24 @@ void Routes::handle(std::shared_ptr<Exchange> exchange) {
   const HttpRequest& request = exchange->request();
   const Route* route = table_.find(request.path, request.method);
   CHECK(route != nullptr, "{} {} has passed refuse()", request.method, request.path);
+  if (request.body.size() <= kMaxInlineBytes) {
+    run(*route, exchange);
+    return;
+  }
+  text_worker_.run([this, route, exchange = std::move(exchange)] {
+    if (exchange->is_gone()) return;
+    try {
+      run(*route, exchange);
+    } catch (...) {
+      // Where it is thrown there, the strand answers and logs it.
+      exchange->post([failure = std::current_exception()] { std::rethrow_exception(failure); });
+    }
+  });
+}
+
+void Routes::run(const Route& route, const std::shared_ptr<Exchange>& exchange) const {
   try {
-    route->run(*context_, exchange);
+    route.run(*context_, exchange);
   } catch (const ApiError& e) {
     exchange->reply(e.response());
   } catch (const Error& e) {

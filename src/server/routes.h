@@ -9,6 +9,7 @@
 #include "server/served_model.h"
 #include "server/server.h"
 #include "server/sessions.h"
+#include "server/text_worker.h"
 
 namespace lmdeploy {
 
@@ -41,6 +42,7 @@ class Routes final : public HttpHandler {
   void done(const HttpRequest& request, const HttpOutcome& outcome) override;
 
  private:
+  void run(const Route& route, const std::shared_ptr<Exchange>& exchange) const;
   std::optional<HttpResponse> refuse_by_state(const HttpRequest& head) const;
 
   const ServerOptions& options_;
@@ -54,6 +56,7 @@ class Routes final : public HttpHandler {
   std::optional<ServedModel> model_;
   std::optional<RouteContext> served_;
   std::atomic<const RouteContext*> context_{nullptr};  // of served_, once it is whole
+  TextWorker text_worker_;                             // last: its task may use all of the above
 };
 
 }  // namespace lmdeploy

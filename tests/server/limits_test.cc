@@ -133,6 +133,31 @@ TEST(PromptLength, context_and_one_more) {
   EXPECT_TRUE(server.is_idle_within(1s));
 }
 
+// What is long is read on a thread of its own: the answers and refusals are the same.
+TEST(LongRequests, are_answered_as_short_ones_are) {
+  TestServer server;
+  const std::string padding(64 << 10, ' ');
+  EXPECT_EQ(parse_json(server.post("/v1/completions", completion_body(3) + padding).body)["choices"],
+            parse_json(server.post("/v1/completions", completion_body(3)).body)["choices"]);
+  EXPECT_EQ(server.post("/v1/chat/completions", chat_body(5, R"("stream":true)") + padding).events().back(),
+            "[DONE]");
+  EXPECT_EQ(parse_json(server.post("/tokenize", R"({"prompt":"hello"})" + padding).body)["count"], 5);
+  EXPECT_EQ(server.post("/v1/completions", "{" + padding).status, 400);
+  EXPECT_EQ(server.post("/v1/completions", R"({"model":"gpt","prompt":"a"})" + padding).status, 404);
+  EXPECT_TRUE(server.is_idle_within(1s));
+}
+
+TEST(LongRequests, of_clients_that_have_left_are_not_answered) {
+  TestServer server(slow_setup());
+  for (int i = 0; i < 20; ++i) {
+    RawClient client = server.connect();
+    client.send(post_request("/v1/completions", completion_body(400) + std::string(1 << 20, ' ')));
+  }
+  EXPECT_TRUE(server.is_idle_within(5s));
+  EXPECT_LT(server.engine().stats().num_generated_tokens, 4000U);
+  EXPECT_EQ(server.post("/v1/completions", completion_body(1)).status, 200);
+}
+
 TEST(PromptLength, an_empty_prompt_is_refused) {
   TestServer server;
   EXPECT_EQ(server.post("/v1/completions", R"({"model":"tiny","prompt":""})").status, 400);

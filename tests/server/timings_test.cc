@@ -17,6 +17,7 @@ AnswerReport report() {
   report.engine = {.queued_ms = 2,
                    .prefill_ms = 3,
                    .decode_ms = 4,
+                   .sampled_ms = 2.5,
                    .preempted_ms = 5,
                    .num_cached_tokens = 6,
                    .num_computed_tokens = 7,
@@ -32,13 +33,13 @@ TEST(Timings, what_is_left_was_spent_on_sending) {
 TEST(Timings, text_and_json_say_the_same) {
   EXPECT_EQ(
       timings_text(report(), 20),
-      "received=1.0 queued=2.0 prefill=3.0 decode=4.0 preempted=5.0 sent=5.0 total=20.0 cached=6 computed=7 "
+      "received=1.0 queued=2.0 prefill=3.0 decode=4.0 sampled=2.5 preempted=5.0 sent=5.0 total=20.0 cached=6 computed=7 "
       "preemptions=8");
   const Json json = parse_json(timings_json(report(), 20));
   EXPECT_EQ(json["prefill_ms"], 3.0);
   EXPECT_EQ(json["cached_tokens"], 6);
   EXPECT_EQ(json["preemptions"], 8);
-  EXPECT_EQ(json.size(), 10U);
+  EXPECT_EQ(json.size(), 11U);
 }
 
 class TimingsOfAnAnswer : public ::testing::Test {
@@ -52,6 +53,8 @@ class TimingsOfAnAnswer : public ::testing::Test {
     const auto ms = [&](const char* name) { return timings[name].get<double>(); };
     EXPECT_GT(ms("prefill_ms"), 0);
     EXPECT_GT(ms("decode_ms"), 9 * 2 * 0.9);  // ten tokens, one of them by the prefill
+    EXPECT_GT(ms("sampled_ms"), 0);
+    EXPECT_LE(ms("sampled_ms"), ms("prefill_ms") + ms("decode_ms"));
     EXPECT_GE(ms("total_ms"), ms("queued_ms") + ms("prefill_ms") + ms("decode_ms") - 1);
     EXPECT_GT(timings["computed_tokens"], 9);
   }

@@ -75,6 +75,6 @@ def test_clients_that_leave_give_back_places_and_cache_within_a_second(tmp_path)
             for chunks in streams:
                 chunks.close()
             wait_until(lambda: idle(server), 1, "places and blocks are free")
-        whole = client.completions.create(model=MODEL_NAME, prompt="One", temperature=0, max_tokens=500,
+        answer = client.completions.create(model=MODEL_NAME, prompt="One", temperature=0, max_tokens=100,
                                           extra_body={"ignore_eos": True})
-        assert whole.usage.completion_tokens == 500
+        assert answer.usage.completion_tokens == 100

@@ -128,6 +128,10 @@ void add_limits(CLI::App& app, ServerFlags& flags) {
   add_count(app, "--max-prompts", server.limits.max_prompts, "Prompts of one completions request (64)");
   add_count(app, "--max-stop", server.limits.max_stop_strings, "Stop strings of a request (16)", 0);
   add_count(app, "--max-stop-len", server.limits.max_stop_string_bytes, "Bytes of a stop string (256)");
+  add_count(app, "--max-logprobs", server.limits.max_top_logprobs,
+            "Likeliest tokens beside each token of an answer (20)", 0);
+  add_count(app, "--max-logit-bias", server.limits.max_logit_bias, "Tokens of a request's logit_bias (512)",
+            0);
 }
 
 void add_times(CLI::App& app, ServerFlags& flags) {

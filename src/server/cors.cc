@@ -26,7 +26,7 @@ void Cors::add_headers(const HttpRequest& request, HttpResponse& response) const
   response.set("Access-Control-Allow-Origin", wildcard ? "*" : *origin);
   if (!wildcard) response.set("Vary", "Origin");
   if (options_.allow_credentials) response.set("Access-Control-Allow-Credentials", "true");
-  response.set("Access-Control-Expose-Headers", "x-request-id, Retry-After");
+  response.set("Access-Control-Expose-Headers", "x-request-id, x-lmdeploy-timings, Retry-After");
 }
 
 bool Cors::is_preflight(const HttpRequest& request) {

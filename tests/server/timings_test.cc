@@ -31,10 +31,10 @@ TEST(Timings, what_is_left_was_spent_on_sending) {
 }
 
 TEST(Timings, text_and_json_say_the_same) {
-  EXPECT_EQ(
-      timings_text(report(), 20),
-      "received=1.0 queued=2.0 prefill=3.0 decode=4.0 sampled=2.5 preempted=5.0 sent=5.0 total=20.0 cached=6 computed=7 "
-      "preemptions=8");
+  EXPECT_EQ(timings_text(report(), 20),
+            "received=1.0 queued=2.0 prefill=3.0 decode=4.0 sampled=2.5 preempted=5.0 sent=5.0 total=20.0 "
+            "cached=6 computed=7 "
+            "preemptions=8");
   const Json json = parse_json(timings_json(report(), 20));
   EXPECT_EQ(json["prefill_ms"], 3.0);
   EXPECT_EQ(json["cached_tokens"], 6);

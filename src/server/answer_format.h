@@ -29,7 +29,7 @@ class AnswerFormat {
 // Of /v1/chat/completions and /v1/completions.
 class OpenAiFormat final : public AnswerFormat {
  public:
-  OpenAiFormat(AnswerHead head, std::int32_t num_choices) : head_(std::move(head)), fold_(num_choices) {}
+  OpenAiFormat(AnswerHead head, std::int32_t num_choices);
 
   std::string_view prompt_field() const override;
   std::string opening(std::int32_t choice_idx) override;
@@ -40,7 +40,11 @@ class OpenAiFormat final : public AnswerFormat {
   std::string whole(const AnswerUsage& usage) override { return fold_.json(head_, usage); }
 
  private:
+  std::string text_event(const AnswerChunk& chunk) const;
+
   const AnswerHead head_;
+  // What is the same in every event of a chunk: up to the choice's index, and behind the choice.
+  std::string event_start_, event_end_;
   AnswerFold fold_;
 };
 

@@ -122,6 +122,8 @@ Connection::awaitable<bool> Connection::read_some() {
 }
 
 Connection::awaitable<bool> Connection::write(std::string_view bytes) {
+  bytes.remove_prefix(stream_.write_now(bytes));
+  if (bytes.empty()) co_return true;
   arm_deadline(shared_.options.write_timeout);
   const error_code ec = co_await stream_.write(bytes);
   disarm_deadline();

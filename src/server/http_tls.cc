@@ -2,7 +2,9 @@
 
 #include <fmt/format.h>
 #include <openssl/ssl.h>
+#include <sys/socket.h>
 
+#include <algorithm>
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <boost/asio/write.hpp>
@@ -87,6 +89,13 @@ ClientStream::awaitable<ClientStream::error_code> ClientStream::write(std::strin
   }
   auto [ec, num_bytes] = co_await asio::async_write(socket(), asio::buffer(bytes), kAwait);
   co_return ec;
+}
+
+std::size_t ClientStream::write_now(std::string_view bytes) {
+  if (std::holds_alternative<Tls>(stream_)) return 0;
+  const ssize_t num_bytes =
+      ::send(socket().native_handle(), bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL);
+  return static_cast<std::size_t>(std::max<ssize_t>(0, num_bytes));
 }
 
 ClientStream::awaitable<void> ClientStream::end_writing() {

@@ -31,6 +31,9 @@ class ClientStream {
   awaitable<error_code> handshake();  // nothing to do without TLS
   awaitable<std::pair<error_code, std::size_t>> read_some(boost::asio::mutable_buffer buffer);
   awaitable<error_code> write(std::string_view bytes);  // all of them
+  // How many of the bytes the system took at once, without TLS; the rest, and any error, is for write(). A
+  // token's event is nearly always taken, and needs no wait and no deadline then.
+  std::size_t write_now(std::string_view bytes);
   // Says that no byte follows: TLS's close_notify, for whose answer it waits until cancel(), or FIN.
   awaitable<void> end_writing();
 

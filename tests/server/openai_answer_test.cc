@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include "server/answer_format.h"
 #include "server/api_error.h"
 #include "server/json.h"
 
@@ -68,6 +69,22 @@ TEST(OpenaiAnswer, ids_differ_and_say_their_kind) {
 
 TEST(ApiErrorBody, survives_bytes_that_are_not_utf8) {
   EXPECT_NE(ApiError(400, "found \xff").body().find("found"), std::string::npos);
+}
+
+// The short way to an event's bytes, against the document's.
+TEST(OpenAiFormat, writes_the_same_bytes_as_the_document) {
+  using namespace std::string_literals;
+  for (const AnswerHead& head :
+       {kChat, kCompletion, AnswerHead{AnswerKind::chat, "a\"choices\":[", "\\m\n", 7, true}}) {
+    OpenAiFormat format(head, 1);
+    for (const std::string& text : {"plain text"s, ""s, "\"quoted\" \\ \n\t\x01\x7f"s,
+                                    "h\xc3\xa9 \xe4\xbd\xa0"s, "broken \xff\xc3"s, "a\0b"s})
+      for (const FinishReason reason : {FinishReason::none, FinishReason::stop, FinishReason::length}) {
+        const AnswerChunk chunk{.choice_idx = 3, .text = text, .finish_reason = reason};
+        if (text.empty() && reason == FinishReason::none) continue;  // has no event
+        EXPECT_EQ(format.chunk(chunk), sse_event(text_chunk(head, chunk)));
+      }
+  }
 }
 
 }  // namespace

@@ -133,7 +133,7 @@ def test_keep_alive(server):
 
 
 def test_limits_times_and_the_log(tmp_path):
-    with Server(tmp_path / "log.txt", "--max-n", 2, "--max-stop", 1, "--max-body-size", "2KiB", "--request-timeout", 0.3,
+    with Server(tmp_path / "log.txt", "--max-n", 2, "--max-stop", 1, "--max-body-size", "2KiB", "--request-timeout", 2,
                 "--max-log-len", 12, "--log-format", "json", "--session-timeout", 1) as server:
         ask = {"model": MODEL_NAME, "prompt": "One two three four", "max_tokens": 2}
         assert server.post("/v1/completions", ask)[0] == 200

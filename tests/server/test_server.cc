@@ -85,6 +85,10 @@ bool TestServer::is_busy_within(std::chrono::milliseconds timeout) const {
   return becomes_true(timeout, [this] { return engine_->stats().num_running > 0; });
 }
 
+bool TestServer::has_begun_within(std::chrono::milliseconds timeout) const {
+  return becomes_true(timeout, [this] { return engine_->stats().num_generated_tokens > 0; });
+}
+
 bool TestServer::is_idle_within(std::chrono::milliseconds timeout) const {
   return becomes_true(timeout, [this] {
     const EngineStats stats = engine_->stats();

@@ -38,6 +38,8 @@ class TestServer {
   HttpReply get(std::string_view path, std::string_view more_headers = "") const;
 
   bool is_busy_within(std::chrono::milliseconds timeout) const;  // a request runs
+  bool has_begun_within(
+      std::chrono::milliseconds timeout) const;  // the first token was drawn, perhaps long ago
   // Nothing runs or waits and no block is in use.
   bool is_idle_within(std::chrono::milliseconds timeout) const;
   bool has_returned_within(std::chrono::milliseconds timeout) const;  // run()

@@ -59,7 +59,7 @@ StepPlan Scheduler::schedule() {
   StepPlan plan;
   plan.chunks.reserve(running_.size() + 1);
   schedule_decodes(plan);
-  schedule_prefills(plan);
+  if (!is_for_decodes_only(plan)) schedule_prefills(plan);
   for (const Chunk& chunk : plan.chunks)
     CHECK(chunk.first >= chunk.sequence->num_shared * options_.block_len,
           "request {} would write a shared block", chunk.sequence->id);
@@ -74,6 +74,13 @@ void Scheduler::schedule_decodes(StepPlan& plan) {
     Sequence& sequence = *running_[i];
     if (decodes(sequence) && make_room(plan, sequence)) append_chunk(plan, sequence, 1);
   }
+}
+
+// Now and then, so that what the decodes take is known from steps of their own: in a step with prompts it
+// cannot be told from what the prompts take, and the pause is measured by it.
+bool Scheduler::is_for_decodes_only(const StepPlan& plan) noexcept {
+  if (plan.chunks.empty() || !decodes(*running_.front())) return false;
+  return ++num_steps_with_decodes_ % options_.decodes_only_interval == 0;
 }
 
 void Scheduler::schedule_prefills(StepPlan& plan) {

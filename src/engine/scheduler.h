@@ -23,6 +23,7 @@ struct SchedulerOptions {
   // long. Where the answers alone take longer than max_step_ms, the lower bound holds: a prompt keeps going.
   double max_slowdown = 2.5;
   double min_slowdown = 1.5;
+  std::int32_t decodes_only_interval = 16;        // of steps with decodes, one in so many has no prompts
   StepCost cost = {.step_ms = 1, .token_ms = 1};  // until set_cost()
   bool enable_prefix_caching = false;
   HashKey hash_key = {};
@@ -92,6 +93,7 @@ class Scheduler {
 
  private:
   void schedule_decodes(StepPlan& plan);
+  bool is_for_decodes_only(const StepPlan& plan) noexcept;
   void schedule_prefills(StepPlan& plan);
   double max_ms(const StepWork& decodes) const noexcept;
   std::int32_t chunk_len(const StepPlan& plan, double max_ms, std::int32_t first, std::int32_t len) const;
@@ -106,6 +108,7 @@ class Scheduler {
   std::deque<Sequence*> waiting_;   // hold none; all came after those that run
   std::int64_t num_waiting_tokens_ = 0;
   std::uint64_t num_preemptions_ = 0;
+  std::int64_t num_steps_with_decodes_ = 0;
   std::uint64_t num_cache_query_tokens_ = 0;
   std::uint64_t num_cache_hit_tokens_ = 0;
 };

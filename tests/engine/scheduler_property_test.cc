@@ -50,6 +50,7 @@ SchedulerOptions any_options() {
   options.min_prompt_tokens = in(1, 8);
   options.max_step_ms = in(1, 60);
   options.max_slowdown = in(1, 4);
+  options.decodes_only_interval = in(2, 20);
   options.min_slowdown = 1 + 0.25 * in(0, 2);
   options.cost = {
       .step_ms = 1.0 * in(0, 10), .token_ms = 1, .draw_ms = 0.5 * in(0, 2), .pair_ms = 0.01 * in(0, 10)};

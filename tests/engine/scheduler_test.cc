@@ -143,6 +143,16 @@ TEST_F(SchedulerTest, PromptGoesOnHoweverManyDecode) {
   EXPECT_EQ(plan.chunks.back().num_tokens, 10);
 }
 
+TEST_F(SchedulerTest, SomeStepsShowWhatDecodesTake) {
+  Scheduler scheduler({.num_blocks = 40, .decodes_only_interval = 4});
+  add(scheduler, 5, 50);
+  step(scheduler);
+  add(scheduler, 2000, 2);
+  std::vector<std::size_t> num_chunks;
+  for (int i = 0; i < 8; i++) num_chunks.push_back(step(scheduler).chunks.size());
+  EXPECT_THAT(num_chunks, ElementsAre(2, 2, 2, 1, 2, 2, 2, 1));
+}
+
 // A cost that is far too high may be wrong: some tokens always go in, and their step corrects it.
 TEST_F(SchedulerTest, PromptGoesOnWhateverIsPredicted) {
   Scheduler scheduler({.num_blocks = 400, .min_prompt_tokens = 3, .cost = {.token_ms = 1e9}});

@@ -17,7 +17,9 @@ View Workspace::take(DType dtype, Shape shape) {
   while (current_ < chunks_.size() && chunks_[current_].memory.bytes() - chunks_[current_].used_bytes < bytes)
     current_++;
   if (current_ == chunks_.size())
-    chunks_.push_back({allocator_->allocate(std::max(bytes, kMinChunkBytes)), 0});
+    // At least as much as all others have: what grows by one row from step to step (logits) then needs a
+    // new chunk seldom, and what is not used does not become resident.
+    chunks_.push_back({allocator_->allocate(std::max({bytes, kMinChunkBytes, reserved_bytes()})), 0});
   Chunk& chunk = chunks_[current_];
   view.data = static_cast<char*>(chunk.memory.data()) + chunk.used_bytes;
   chunk.used_bytes += bytes;

@@ -52,6 +52,16 @@ TEST(Workspace, GrowsToTheLargestStepAndStaysThere) {
   EXPECT_EQ(workspace.reserved_bytes(), reserved);
 }
 
+// As logits do that have a row more in every step.
+TEST(Workspace, WhatGrowsLittleByLittleDoesNotAddUp) {
+  Workspace workspace(host_allocator());
+  for (std::int64_t num_rows = 1; num_rows <= 128; num_rows++) {
+    const Workspace::Scope scope(workspace);
+    workspace.take(DType::u8, {num_rows, kMiB});
+  }
+  EXPECT_LE(workspace.reserved_bytes(), 4U * 128 * kMiB);
+}
+
 TEST(Workspace, GrowingKeepsEarlierPiecesInPlace) {
   Workspace workspace(host_allocator());
   const Workspace::Scope scope(workspace);

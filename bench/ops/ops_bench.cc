@@ -104,6 +104,7 @@ void attention(benchmark::State& state) {
   cache.num_blocks = blocks_each * batch * num_layers;
   const Tensor memory(host_allocator(), DType::u8, {cache.num_blocks * cache.layout.block_bytes()});
   cache.data = memory.view().data;
+  cache.block_stride = cache.layout.block_bytes();
   const Tensor kv = mc.random(DType::f32, cache.num_blocks * kBlockLen, g * d);
   std::vector<std::int32_t> slots(static_cast<std::size_t>(cache.num_blocks * kBlockLen));
   std::iota(slots.begin(), slots.end(), 0);
@@ -115,7 +116,11 @@ void attention(benchmark::State& state) {
     starts.push_back(starts.back() + static_cast<std::int32_t>(queries));
     lens.push_back(static_cast<std::int32_t>(context));
   }
-  std::iota(tables.begin(), tables.end(), 0);
+  for (std::int64_t i = 0; i < cache.num_blocks; i++) {  // the layers of a block lie side by side
+    const std::int64_t blocks_of_layer = cache.num_blocks / num_layers;
+    tables[static_cast<std::size_t>(i)] =
+        static_cast<std::int32_t>(i % blocks_of_layer * num_layers + i / blocks_of_layer);
+  }
   const Tensor q = mc.random(DType::f32, batch * queries, h * d);
   const Tensor y(host_allocator(), DType::bf16, {batch * queries, h * d});
   std::int64_t layer = 0;

@@ -34,7 +34,7 @@ void check_batch(const AttentionBatch& batch, const KvLayer& cache, std::int64_t
 
 void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y) {
   check_device(ctx, "attention");
-  check_layout(cache.layout, "attention");
+  check_layer(cache, "attention");
   ShapeMatcher match("attention");
   match.bind("cache", 'd', cache.layout.head_dim);
   match("q", q, "mhd", {DType::f32});

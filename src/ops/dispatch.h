@@ -11,13 +11,16 @@ inline void check_device(const Ctx& ctx, const char* op) {
 }
 
 // What the kernels ask of a KV cache.
-inline void check_layout(const KvLayout& layout, const char* op) {
+inline void check_layer(const KvLayer& cache, const char* op) {
+  const KvLayout& layout = cache.layout;
   CHECK(layout.dtype == DType::f32 || layout.dtype == DType::bf16 || layout.dtype == DType::f16,
         "{}: no cache of {}", op, dtype_name(layout.dtype));
   CHECK(layout.head_dim > 0 && layout.head_dim % 2 == 0 && layout.num_kv_heads > 0 && layout.block_len > 0 &&
             layout.block_len % 64 == 0,
         "{}: a cache of {} heads of {}, {} tokens a block", op, layout.num_kv_heads, layout.head_dim,
         layout.block_len);
+  CHECK(cache.block_stride >= layout.block_bytes(), "{}: blocks of {} bytes at a stride of {}", op,
+        layout.block_bytes(), cache.block_stride);
 }
 
 }  // namespace lmdeploy::ops

@@ -18,11 +18,13 @@ struct KvLayout {
   }
 };
 
-// One layer's part of the paged cache: block b lies at data + b * layout.block_bytes().
+// One layer's part of the paged cache: block b lies at data + b * block_stride. Between its blocks may lie
+// those of other layers.
 struct KvLayer {
   KvLayout layout;
   void* data = nullptr;
   std::int64_t num_blocks = 0;
+  std::int64_t block_stride = 0;  // bytes, at least layout.block_bytes()
 };
 
 }  // namespace lmdeploy::ops

@@ -8,7 +8,7 @@ namespace lmdeploy::ops {
 void store_kv(Ctx& ctx, const View& k, const View& v, std::span<const std::int32_t> slots,
               const KvLayer& cache) {
   check_device(ctx, "store_kv");
-  check_layout(cache.layout, "store_kv");
+  check_layer(cache, "store_kv");
   ShapeMatcher match("store_kv");
   match.bind("slots", 'm', static_cast<std::int64_t>(slots.size()));
   match.bind("cache", 'g', cache.layout.num_kv_heads);

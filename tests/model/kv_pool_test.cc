@@ -16,13 +16,16 @@ TEST(KvPool, LayersDoNotOverlap) {
   const KvPool pool(host_allocator(), kLayout, 3, 5);
   EXPECT_EQ(pool.num_blocks(), 5);
   EXPECT_EQ(pool.block_len(), 64);
-  for (int i = 0; i < 3; i++)
-    std::memset(pool.layer(i).data, i + 1, static_cast<std::size_t>(5 * kLayout.block_bytes()));
-  for (int i = 0; i < 3; i++) {
-    const ops::KvLayer layer = pool.layer(i);
+  const auto block = [&](int layer_idx, int block_idx) {
+    const ops::KvLayer layer = pool.layer(layer_idx);
     EXPECT_EQ(layer.num_blocks, 5);
-    EXPECT_EQ(static_cast<const char*>(layer.data)[0], i + 1);
-    EXPECT_EQ(static_cast<const char*>(layer.data)[5 * kLayout.block_bytes() - 1], i + 1);
+    return static_cast<char*>(layer.data) + block_idx * layer.block_stride;
+  };
+  for (int i = 0; i < 15; i++)
+    std::memset(block(i / 5, i % 5), i + 1, static_cast<std::size_t>(kLayout.block_bytes()));
+  for (int i = 0; i < 15; i++) {
+    EXPECT_EQ(block(i / 5, i % 5)[0], i + 1);
+    EXPECT_EQ(block(i / 5, i % 5)[kLayout.block_bytes() - 1], i + 1);
   }
   EXPECT_EQ(KvPool::block_bytes(kLayout, 3), 3 * kLayout.block_bytes());
 }
@@ -31,7 +34,8 @@ TEST(KvPool, ReservesWithoutTouching) {
   const std::uint64_t before = resident_memory_bytes();
   const KvPool pool(host_allocator(), kLayout, 24, 4096);  // 24 GiB
   EXPECT_LT(resident_memory_bytes(), before + (std::uint64_t{64} << 20));
-  static_cast<char*>(pool.layer(23).data)[4095 * kLayout.block_bytes()] = 1;
+  const ops::KvLayer last = pool.layer(23);
+  static_cast<char*>(last.data)[4095 * last.block_stride] = 1;
   EXPECT_LT(resident_memory_bytes(), before + (std::uint64_t{64} << 20));
 }
 

@@ -27,12 +27,17 @@ class AttentionTest : public OpsTest {
     cache.layout = {dtype, static_cast<std::int32_t>(shape.num_kv_heads),
                     static_cast<std::int32_t>(shape.head_dim), block_len};
     cache.num_blocks = num_blocks;
-    memory = Tensor(host_allocator(), DType::u8, {num_blocks * cache.layout.block_bytes()});
-    cache.data = memory.view().data;
-    std::memset(cache.data, 0xff, static_cast<std::size_t>(memory.view().bytes()));  // NaN in every type
+    cache.block_stride = cache.layout.block_bytes() * 3;  // as if of the second of three layers
+    memory = Tensor(host_allocator(), DType::u8, {num_blocks * cache.block_stride});
+    cache.data = memory.view().as<std::uint8_t>() + cache.layout.block_bytes();
+    forget();
     free_blocks.resize(static_cast<std::size_t>(num_blocks));
     std::iota(free_blocks.begin(), free_blocks.end(), 0);
     std::shuffle(free_blocks.begin(), free_blocks.end(), rng);
+  }
+
+  void forget() {  // NaN in every type
+    std::memset(memory.view().data, 0xff, static_cast<std::size_t>(memory.view().bytes()));
   }
 
   Sequence make_sequence(std::int64_t len) {
@@ -144,7 +149,7 @@ TEST_P(AttentionTest, RowsDoNotDependOnCompany) {
         return std::memcmp(rows.row<float>(row), whole.view().row<float>(first),
                            static_cast<std::size_t>(count * whole.view().dim(1)) * sizeof(float)) == 0;
       };
-      std::memset(cache.data, 0xff, static_cast<std::size_t>(memory.view().bytes()));
+      forget();
       std::int64_t at = 0;
       for (const std::int64_t chunk : {1, 1, 40, 1, 23, 130, 2, 1, 1, 57, 200, 1, 1, 64, 1, 1, 1, 1, 63}) {
         const bool batched = at % 2 == 0;

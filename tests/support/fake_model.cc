@@ -27,7 +27,8 @@ Slot* slot_at(const KvPool& pool, std::span<const std::int32_t> block_table, std
   const std::int32_t block = block_table[static_cast<std::size_t>(position / block_len)];
   CHECK(block >= 0 && block < layer.num_blocks, "position {} lies in block {} of {}", position, block,
         layer.num_blocks);
-  return static_cast<Slot*>(layer.data) + std::int64_t{block} * block_len + position % block_len;
+  return reinterpret_cast<Slot*>(static_cast<char*>(layer.data) + block * layer.block_stride) +
+         position % block_len;
 }
 
 }  // namespace

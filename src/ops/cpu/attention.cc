@@ -180,7 +180,7 @@ class Attention {
     t.scale = batch_.scale;
     t.head_dim = d_;
     t.acc_stride = acc_stride_;
-    t.block_bytes = layout.block_bytes();
+    t.block_stride = cache_.block_stride;
     t.block_len = layout.block_len;
     t.token_block_bytes = num_kv_heads_ * head_bytes();
     t.block_table = batch_.block_tables.data() + tile.seq_idx * batch_.max_blocks;

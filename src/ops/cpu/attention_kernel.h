@@ -142,7 +142,7 @@ void add_values(const AttentionTile& t, const T* values, std::int64_t num_tokens
 template <class T>
 void attend(const AttentionTile& t, std::int64_t first_token, const SoftmaxState& state) {
   const T* keys =
-      reinterpret_cast<const T*>(t.cache + t.block_table[first_token / t.block_len] * t.block_bytes +
+      reinterpret_cast<const T*>(t.cache + t.block_table[first_token / t.block_len] * t.block_stride +
                                  first_token % t.block_len / kTokenBlock * t.token_block_bytes);
   add_scores(t, keys);
   for (std::int64_t row = 0; row < t.num_rows; row += kLanes)

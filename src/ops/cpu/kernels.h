@@ -61,9 +61,9 @@ struct AttentionTile {
   std::int64_t window = 0;          // 0: none
   float scale = 1;
   std::int64_t head_dim = 0;
-  std::int64_t acc_stride = 0;  // head_dim rounded up to kColumnUnit
-  const char* cache = nullptr;  // the layer's blocks, at the first token of this kv head
-  std::int64_t block_bytes = 0;
+  std::int64_t acc_stride = 0;    // head_dim rounded up to kColumnUnit
+  const char* cache = nullptr;    // the layer's blocks, at the first token of this kv head
+  std::int64_t block_stride = 0;  // bytes
   std::int64_t block_len = 0;
   std::int64_t token_block_bytes = 0;  // from 64 tokens of a block to the next 64
   const std::int32_t* block_table = nullptr;

@@ -44,7 +44,7 @@ void store_token(const Kernels& kernels, const View& k, const View& v, std::span
   const bool clear_partner = TokenBlock<T>::kPair == 2 && token % 2 == 0 && !partner_follows;
   const std::int64_t head_elements = 2 * d * kTokenBlock;
   T* block =
-      reinterpret_cast<T*>(static_cast<char*>(cache.data) + slot / layout.block_len * layout.block_bytes()) +
+      reinterpret_cast<T*>(static_cast<char*>(cache.data) + slot / layout.block_len * cache.block_stride) +
       in_block / kTokenBlock * layout.num_kv_heads * head_elements;
   const auto convert = kernels.cast[dtype_idx(DType::f32)][dtype_idx(layout.dtype)];
   alignas(64) T converted[kMaxHeadDim];

@@ -71,6 +71,16 @@ TEST(HttpParser, reads_a_chunked_body_and_drops_its_trailer) {
   }
 }
 
+// The last chunk in two pieces, the second of one byte: an assertion of Beast 1.81 ended the process.
+TEST(HttpParser, reads_an_empty_chunked_body_in_any_pieces) {
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const char* end : {"0\r\n\r\n", "0\r\nA: b\r\n\r\n", "0;x=y\r\n\r\n", "1\r\nz\r\n0\r\n\r\n"}) {
+    const std::string bytes = head + end;
+    for (std::size_t piece_len = 1; piece_len <= bytes.size(); ++piece_len)
+      ASSERT_EQ(parse(bytes, piece_len).progress, Progress::done) << end << " in pieces of " << piece_len;
+  }
+}
+
 TEST(HttpParser, http_1_0_needs_no_host_and_keeps_alive_only_when_asked) {
   Parsed parsed = parse("GET / HTTP/1.0\r\n\r\n", 100);
   EXPECT_EQ(parsed.progress, Progress::done);

@@ -12,8 +12,8 @@ namespace http = boost::beast::http;
 
 // Chunk sizes and trailers that are not complete yet; a longer run of such bytes is no honest client's.
 constexpr std::size_t kMaxChunkHeaderBytes = 16 << 10;
-// "0", CR LF, CR LF: what is still to come of every chunked body that has not ended.
-constexpr std::size_t kMinChunkedEndBytes = 5;
+// "0", CR LF, CR LF: the least that a last chunk has.
+constexpr std::size_t kMinLastChunkBytes = 5;
 
 struct HttpParser::Impl {
   http::request_parser<http::string_body> parser;
@@ -68,8 +68,9 @@ HttpParser::Progress HttpParser::advance(std::string& input) {
     return fail(400, "malformed HTTP request: a header line ends without CR LF or is folded");
 
   while (!parser.is_done()) {
-    // Beast 1.81 asserts that it is never called with less, which a last chunk in pieces would do.
-    if (header_done_ && parser.chunked() && input.size() < kMinChunkedEndBytes) return Progress::need_more;
+    // Beast 1.81 asserts that the second part of a last chunk brings it to this length.
+    if (header_done_ && parser.chunked() && input.starts_with('0') && input.size() < kMinLastChunkBytes)
+      return Progress::need_more;
     boost::beast::error_code ec;
     const std::size_t num_used = parser.put(boost::asio::buffer(input), ec);
     input.erase(0, num_used);

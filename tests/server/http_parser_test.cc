@@ -106,6 +106,7 @@ TEST(HttpParser, refuses_bad_chunks) {
   const std::string post = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
   expect_status(post + "x\r\nabc\r\n", 400);
   expect_status(post + "-1\r\nabc\r\n", 400);
+  expect_status(post + "-1\r\n", 400);
   expect_status(post + "fffffffffffffffff\r\n", 400);
   expect_status(post + "ffffffffffffffff\r\n", 413);
   expect_status(post + "7fffffff\r\n", 413);

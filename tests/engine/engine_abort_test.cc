@@ -1,6 +1,7 @@
 // Aborts in each phase, the bounds of the queue, the end of the engine, and all of it at random.
 #include <gtest/gtest.h>
 
+#include <future>
 #include <random>
 #include <thread>
 
@@ -181,14 +182,23 @@ void expect_right(const Answer& got, const Request& request) {
 }
 
 // Several clients submit and abort at random, on a pool far too small for them. Nobody is lost or called
-// twice, and whatever was delivered is right.
+// twice, and whatever was delivered is right. The first requests grow together beyond the pool, whatever the
+// threads' luck: the model waits until all of them are there.
 TEST(EngineStress, SubmitAndAbortFromManyThreads) {
   constexpr int kNumClients = 4;
   constexpr int kNumRequests = 60;
+  constexpr int kNumFirst = 6;  // of 3 blocks each in the end
   Answers answers;
+  std::promise<void> all_first_are_there;
+  const auto start = all_first_are_there.get_future().share();
   Engine engine(
-      std::make_unique<FakeModel>(),
+      std::make_unique<FakeModel>(FakeModelOptions{.on_forward = [start](const Batch&) { start.wait(); }}),
       {.max_batch_size = 8, .max_prefill_token_num = 50, .cache_bytes = 12 * kBlockBytes, .num_threads = 2});
+  const auto first_request = [](int key) { return greedy_request(some_prompt(key, 1), 150); };
+  constexpr int kFirstKey = kNumClients * kNumRequests;
+  for (int key = kFirstKey; key < kFirstKey + kNumFirst; key++)
+    submit(engine, first_request(key), answers, key);
+  all_first_are_there.set_value();
   const auto run_client = [&](int client) {
     std::mt19937 random(static_cast<std::uint32_t>(client));
     for (int i = 0; i < kNumRequests; i++) {
@@ -205,6 +215,8 @@ TEST(EngineStress, SubmitAndAbortFromManyThreads) {
   for (std::thread& client : clients) client.join();
   for (int key = 0; key < kNumClients * kNumRequests; key++)
     expect_right(answers.wait(key), stress_request(key));
+  for (int key = kFirstKey; key < kFirstKey + kNumFirst; key++)
+    expect_right(answers.wait(key), first_request(key));
   const EngineStats stats = engine.stats();
   EXPECT_EQ(stats.num_running + stats.num_waiting, 0);
   EXPECT_EQ(stats.num_used_blocks, 0);

@@ -82,6 +82,5 @@ def main():
                   f"prompt {1e3 * ttft:.0f} ms; in one step {alone / median:.0f} x)", flush=True)
 
 
-
 if __name__ == "__main__":
     main()

@@ -10,6 +10,8 @@
 #include <sstream>
 #include <string>
 
+#include "base/system_memory.h"
+
 namespace lmdeploy {
 namespace {
 
@@ -21,8 +23,7 @@ constexpr std::size_t kSystemTicks = 15 - kFirstField;
 constexpr std::size_t kNumThreads = 20 - kFirstField;
 constexpr std::size_t kStartTicks = 22 - kFirstField;  // since the machine's start
 constexpr std::size_t kVirtualBytes = 23 - kFirstField;
-constexpr std::size_t kResidentPages = 24 - kFirstField;
-constexpr std::size_t kNumFields = kResidentPages + 1;
+constexpr std::size_t kNumFields = kVirtualBytes + 1;
 
 std::array<std::uint64_t, kNumFields> stat_fields() {
   std::array<std::uint64_t, kNumFields> fields{};
@@ -69,8 +70,7 @@ std::int64_t max_open_fds() {
 ProcessStats read_process_stats() {
   const auto fields = stat_fields();
   const auto ticks_per_second = static_cast<double>(sysconf(_SC_CLK_TCK));
-  const auto page_bytes = static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  return {.resident_bytes = fields[kResidentPages] * page_bytes,
+  return {.resident_bytes = resident_memory_bytes(),
           .virtual_bytes = fields[kVirtualBytes],
           .num_threads = static_cast<std::int64_t>(fields[kNumThreads]),
           .num_open_fds = count_open_fds(),

@@ -14,6 +14,7 @@
 #include "cli/interrupts.h"
 #include "cli/model_source.h"
 #include "cli/progress.h"
+#include "cli/say.h"
 #include "cli/usage_error.h"
 #include "client/chat_client.h"
 
@@ -126,7 +127,7 @@ void save(const BenchServeOptions& options, const ReportOptions& report, const s
   file << json.dump(-1, ' ', false, Json::error_handler_t::replace) << '\n';
   if (!file.flush())
     throw Error(fmt::format("cannot write {}", path.string()), "Choose another --result-dir.");
-  fmt::print(stderr, "written to {}\n", path.string());
+  say("written to " + path.string());
 }
 
 int run(const BenchServeOptions& options, const std::string& api_key) {

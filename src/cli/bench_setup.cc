@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "base/thread_pool.h"
+#include "cli/say.h"
 
 namespace lmdeploy::cli {
 namespace {
@@ -55,7 +56,7 @@ LoadedEngine load_bench_engine(const BenchOptions& options) {
   if (flags.session_len == 0) flags.session_len = options.load.input_len + options.load.output_len;
   flags.max_batch_size = std::min(flags.max_batch_size, options.load.num_requests);
   LoadedEngine loaded = load_engine(find_model(options.model), options.model.dtype, flags);
-  fmt::print(stderr, "{}\n", loaded.summary);
+  say(loaded.summary);
   return loaded;
 }
 

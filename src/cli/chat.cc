@@ -9,6 +9,7 @@
 #include "cli/loaded_model.h"
 #include "cli/repl.h"
 #include "cli/sampling_options.h"
+#include "cli/say.h"
 #include "cli/terminal.h"
 #include "server/generation.h"
 
@@ -109,7 +110,7 @@ int chat(const Options& options) {
     throw Error(fmt::format("{} has no chat template: it was not made for chats", loaded.source.name),
                 "Give one with --chat-template FILE (Jinja), or complete text through lmdeploy serve "
                 "api_server and /v1/completions.");
-  fmt::print(stderr, "{}\n", loaded.summary);
+  say(loaded.summary);
   LocalBackend backend(
       served, generation_params(chat_sampling(served.sampling, loaded.generation), options.sampling));
   StandardTerminal terminal;

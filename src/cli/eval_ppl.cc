@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "cli/compatibility.h"
 #include "cli/engine_loader.h"
+#include "cli/say.h"
 #include "quantize/evaluate.h"
 #include "text/tokenizer.h"
 
@@ -58,8 +59,8 @@ int evaluate(const Options& options) {
   const std::unique_ptr<const Model> model = load_weights(ctx, source, options.model.dtype, options.engine);
   const Perplexity result =
       evaluate_perplexity(ctx, *model, ids.get(), options.perplexity, [](const PerplexityProgress& progress) {
-        fmt::print(stderr, "window {} of {}: perplexity so far {:.4f}\n", progress.num_windows_done,
-                   progress.num_windows, progress.perplexity);
+        say(fmt::format("window {} of {}: perplexity so far {:.4f}", progress.num_windows_done,
+                        progress.num_windows, progress.perplexity));
       });
   print(result, options.json);
   return 0;

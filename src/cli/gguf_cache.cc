@@ -10,6 +10,7 @@
 #include "cli/cache_key.h"
 #include "cli/environment.h"
 #include "cli/progress.h"
+#include "cli/say.h"
 #include "convert/gguf_to_hf.h"
 
 namespace lmdeploy::cli {
@@ -35,7 +36,7 @@ fs::path converted_gguf(const fs::path& gguf) {
     log::info("{} was converted before: {}", gguf.string(), folder.string());
     return folder;
   }
-  fmt::print(stderr, "Converting {} into {} (once)\n", gguf.string(), folder.string());
+  say(fmt::format("Converting {} into {} (once)", gguf.string(), folder.string()));
   ProgressLine progress("converting");
   try {
     convert_gguf(gguf, folder, [&](std::int64_t done, std::int64_t total) { progress.update(done, total); });

@@ -8,6 +8,7 @@
 
 #include "cli/bus_error.h"
 #include "cli/command_line.h"
+#include "cli/say.h"
 #include "cli/usage_error.h"
 
 namespace {
@@ -17,9 +18,9 @@ using namespace lmdeploy;
 enum ExitCode { kSuccess = 0, kFailure = 1, kUsage = 2 };
 
 void report(const std::string& problem, const std::string& remedy) {
-  fmt::print(stderr, "lmdeploy: {}\n", problem);
+  cli::say("lmdeploy: " + problem);
   std::istringstream lines(remedy);
-  for (std::string line; std::getline(lines, line);) fmt::print(stderr, "  {}\n", line);
+  for (std::string line; std::getline(lines, line);) cli::say("  " + line);
 }
 
 int run(const std::vector<std::string>& words) {

@@ -6,6 +6,7 @@
 #include "cli/environment.h"
 #include "cli/repl.h"
 #include "cli/sampling_options.h"
+#include "cli/say.h"
 #include "cli/terminal.h"
 #include "client/chat_client.h"
 
@@ -62,7 +63,7 @@ int talk(const Options& options) {
   client::ChatClient client(options.url, options.api_key);
   const std::vector<std::string> models = client.list_models();
   const std::string& model = options.model_name.empty() ? models.front() : options.model_name;
-  fmt::print(stderr, "Talking to {} at {}\n", model, client.url());
+  say(fmt::format("Talking to {} at {}", model, client.url()));
   RemoteBackend backend(client, request_template(model, options.sampling));
   StandardTerminal terminal;
   Repl(backend, terminal, {}).run();

@@ -1,11 +1,11 @@
 // lmdeploy serve api_server: one model behind OpenAI's HTTP API.
-#include <cstdio>
 #include <memory>
 
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/descriptor_limit.h"
 #include "cli/loaded_model.h"
+#include "cli/say.h"
 #include "cli/server_options.h"
 #include "cli/usage_error.h"
 #include "server/server.h"
@@ -37,11 +37,6 @@ std::string url_of(const ServerOptions& options, std::uint16_t port) {
   const char* scheme = options.ssl_certfile.empty() ? "http" : "https";
   return is_ipv6 && !everywhere ? fmt::format("{}://[{}]:{}", scheme, host, port)
                                 : fmt::format("{}://{}:{}", scheme, host, port);
-}
-
-// fmt::print throws where stderr is a full disk; a server goes on without its words.
-void say(const std::string& line) {
-  std::fputs((line + "\n").c_str(), stderr);
 }
 
 int serve(const Options& options) {

@@ -1,5 +1,6 @@
 #pragma once
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -80,6 +81,11 @@ enum class FinishReason : std::uint8_t {
   error,    // see Output::error
   timeout,  // Request::deadline has passed
 };
+
+constexpr const char* finish_reason_name(FinishReason reason) {
+  constexpr const char* kNames[] = {"none", "stop", "length", "abort", "error", "timeout"};
+  return kNames[static_cast<std::size_t>(reason)];
+}
 
 // Where a request's time went: but for sampled_ms the milliseconds add up to what has passed since submit().
 struct RequestTimings {

@@ -91,7 +91,8 @@ void Scheduler::schedule_prefills(StepPlan& plan) {
     if (len == 0) return;
     append_prompt(plan, *sequence, len);
   }
-  while (!waiting_.empty()) {
+  // A place is asked for first: to find a prefix, all of it has to be hashed.
+  while (!waiting_.empty() && num_running() < options_.max_batch_size) {
     Sequence& sequence = *waiting_.front();
     const PrefixCache::Match match = cache_.find(sequence);
     if (match.is_coming || !can_admit(sequence, match)) return;
@@ -143,7 +144,6 @@ bool Scheduler::make_room(StepPlan& plan, Sequence& sequence) {
 }
 
 bool Scheduler::can_admit(const Sequence& sequence, const PrefixCache::Match& match) const noexcept {
-  if (num_running() >= options_.max_batch_size) return false;
   // One block of headroom for each that runs: who comes in should not be preempted at once.
   return blocks().can_allocate(cache_.num_wanted(sequence, match) + num_running());
 }

@@ -17,7 +17,7 @@ void append_json(std::string& json, std::string_view text) {
   if (is_plain)
     json.append("\"").append(text).append("\"");
   else
-    json += Json(text).dump(-1, ' ', false, Json::error_handler_t::replace);
+    json += dump_json(text);
 }
 
 }  // namespace

@@ -2,7 +2,7 @@
 
 #include <fmt/ranges.h>
 
-#include <nlohmann/json.hpp>
+#include "server/json.h"
 
 namespace lmdeploy {
 namespace {
@@ -28,21 +28,19 @@ std::string_view code_of(int status) {
   }
 }
 
-nlohmann::ordered_json string_or_null(std::string_view text) {
-  return text.empty() ? nlohmann::ordered_json(nullptr) : nlohmann::ordered_json(text);
+Json string_or_null(std::string_view text) {
+  return text.empty() ? Json(nullptr) : Json(text);
 }
 
 }  // namespace
 
 std::string ApiError::body() const {
-  nlohmann::ordered_json error;
+  Json error;
   error["message"] = problem();
   error["type"] = type_of(status_);
   error["param"] = string_or_null(fields_.param);
   error["code"] = string_or_null(fields_.code.empty() ? code_of(status_) : fields_.code);
-  // What a client sent may be quoted in the message, and need not be UTF-8 where it came in a header.
-  return nlohmann::ordered_json{{"error", error}}.dump(-1, ' ', false,
-                                                       nlohmann::ordered_json::error_handler_t::replace);
+  return dump_json(Json{{"error", error}});
 }
 
 HttpResponse ApiError::response() const {

@@ -20,6 +20,10 @@ inline constexpr std::size_t kMaxJsonObjectKeys = 512;
 // one object, deeper than kMaxJsonDepth, more keys than kMaxJsonObjectKeys.
 Json parse_json(std::string_view text);
 
+// Compact. Token texts of a damaged vocabulary and quoted headers need not be UTF-8: what is not becomes
+// U+FFFD.
+std::string dump_json(const Json& value);
+
 // A value for a message: `"hot" (string)`, cut where it is long.
 std::string describe(const Json& value);
 

@@ -11,18 +11,18 @@ namespace {
 
 constexpr std::size_t kMaxQuotedBytes = 60;
 
-std::string dump(const Json& value) {
+}  // namespace
+
+std::string dump_json(const Json& value) {
   return value.dump(-1, ' ', false, Json::error_handler_t::replace);
 }
-
-}  // namespace
 
 std::string describe(const Json& value) {
   if (value.is_null()) return "null";
   if (value.is_structured())
     return fmt::format("{} of {}", value.is_array() ? "a list" : "an object", value.size());
-  std::string text = dump(value);
-  if (text.size() > kMaxQuotedBytes) text = dump(text.substr(0, kMaxQuotedBytes)) + "...";
+  std::string text = dump_json(value);
+  if (text.size() > kMaxQuotedBytes) text = dump_json(text.substr(0, kMaxQuotedBytes)) + "...";
   return fmt::format("{} ({})", text, value.type_name());
 }
 
@@ -124,7 +124,7 @@ void JsonFields::neutral(std::string_view name, std::initializer_list<Json> neut
   for (const Json& allowed : neutral)
     if (*value == allowed) return;
   std::vector<std::string> texts{"nothing"};
-  for (const Json& allowed : neutral) texts.push_back(dump(allowed));
+  for (const Json& allowed : neutral) texts.push_back(dump_json(allowed));
   throw ApiError(400,
                  fmt::format("{} is not supported by this server yet: expected {}, found {}", path_of(name),
                              fmt::join(texts, " or "), describe(*value)),

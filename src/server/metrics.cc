@@ -47,23 +47,6 @@ Buckets token_counts(double max) {
 constexpr std::array kFinishReasons{FinishReason::stop, FinishReason::length, FinishReason::abort,
                                     FinishReason::error, FinishReason::timeout};
 
-const char* name_of(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::stop:
-      return "stop";
-    case FinishReason::length:
-      return "length";
-    case FinishReason::abort:
-      return "abort";
-    case FinishReason::timeout:
-      return "timeout";
-    case FinishReason::error:
-    case FinishReason::none:
-      break;
-  }
-  return "error";
-}
-
 }  // namespace
 
 struct Metrics::Impl {
@@ -130,7 +113,7 @@ Metrics::Impl::Impl(const Engine& engine_in, const std::string& model_name)
   // From the start, so that the first one of a kind is an increase.
   for (const FinishReason reason : kFinishReasons) {
     prometheus::Labels with_reason = labels;
-    with_reason["finished_reason"] = name_of(reason);
+    with_reason["finished_reason"] = finish_reason_name(reason);
     answers[reason] = &family.Add(with_reason);
   }
 }

@@ -16,9 +16,7 @@ constexpr std::int32_t kInteractiveTopK = 40;
 Prompt parse_generate_prompt(JsonFields& fields, const RequestLimits& limits) {
   const auto prompt = fields.string("prompt");
   const Json* ids = fields.any("input_ids");
-  if (prompt.has_value() == (ids != nullptr))
-    throw ApiError(400, "expected exactly one of prompt and input_ids",
-                   {.param = prompt ? "input_ids" : "prompt"});
+  expect_exactly_one("prompt", prompt.has_value(), "input_ids", ids != nullptr);
   if (prompt) return *prompt;
   if (!ids->is_array()) fields.fail("input_ids", "a list of token ids", *ids);
   return parse_token_ids(*ids, "input_ids", limits.vocab_size);

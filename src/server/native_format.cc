@@ -7,10 +7,6 @@
 namespace lmdeploy {
 namespace {
 
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 bool says_nothing(const AnswerChunk& chunk) {
   return chunk.text.empty() && chunk.token < 0 && chunk.finish_reason == FinishReason::none;
 }
@@ -39,7 +35,7 @@ std::string GenerateFormat::chunk(const AnswerChunk& chunk) {
   Json ids = Json::array();
   if (chunk.token >= 0) ids.push_back(chunk.token);
   return sse_event(
-      dump({{"text", chunk.text}, {"output_ids", std::move(ids)}, {"meta_info", meta_info(chunk)}}));
+      dump_json({{"text", chunk.text}, {"output_ids", std::move(ids)}, {"meta_info", meta_info(chunk)}}));
 }
 
 std::string GenerateFormat::closing(const AnswerUsage& usage) {
@@ -47,7 +43,7 @@ std::string GenerateFormat::closing(const AnswerUsage& usage) {
   if (!usage.timings.empty()) {
     Json json = Json::object();
     add_timings(json, usage);
-    bytes = sse_event(dump(json));
+    bytes = sse_event(dump_json(json));
   }
   bytes += kSseDone;
   return bytes;
@@ -65,7 +61,7 @@ void GenerateFormat::fold(const AnswerChunk& chunk) {
 std::string GenerateFormat::whole(const AnswerUsage& usage) {
   Json json{{"text", text_}, {"output_ids", output_ids_}, {"meta_info", meta_info(last_)}};
   add_timings(json, usage);
-  return dump(json);
+  return dump_json(json);
 }
 
 Json InteractiveFormat::object(const std::string& text, const AnswerChunk& chunk) const {
@@ -83,7 +79,7 @@ Json InteractiveFormat::object(const std::string& text, const AnswerChunk& chunk
 std::string InteractiveFormat::chunk(const AnswerChunk& chunk) {
   fold(chunk);
   if (chunk.text.empty() && chunk.finish_reason == FinishReason::none) return {};
-  return dump(object(chunk.text, chunk)) + "\n";
+  return dump_json(object(chunk.text, chunk)) + "\n";
 }
 
 std::string InteractiveFormat::failure(const ApiError& error) {
@@ -113,14 +109,14 @@ std::string InteractiveFormat::closing(const AnswerUsage& usage) {
   if (usage.timings.empty()) return {};
   Json json = object("", last_);
   add_timings(json, usage);
-  return dump(json) + "\n";
+  return dump_json(json) + "\n";
 }
 
 std::string InteractiveFormat::whole(const AnswerUsage& usage) {
   remember();
   Json json = object(text_, last_);
   add_timings(json, usage);
-  return dump(json);
+  return dump_json(json);
 }
 
 }  // namespace lmdeploy

@@ -18,11 +18,6 @@ Json usage_json(const AnswerUsage& usage) {
           {"prompt_tokens_details", {{"cached_tokens", usage.num_cached_tokens}}}};
 }
 
-// Token texts of a damaged vocabulary need not be UTF-8.
-std::string dump(const Json& json) {
-  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
-
 Json envelope(const AnswerHead& head, const char* object, Json choices) {
   return {{"id", head.id},
           {"object", object},
@@ -35,7 +30,7 @@ std::string chunk_of_choices(const AnswerHead& head, Json choices) {
   Json chunk = envelope(head, head.kind == AnswerKind::chat ? "chat.completion.chunk" : "text_completion",
                         std::move(choices));
   if (head.include_usage) chunk["usage"] = nullptr;
-  return dump(chunk);
+  return dump_json(chunk);
 }
 
 Json logprobs_json(AnswerKind kind, const std::vector<AnswerToken>& tokens) {
@@ -55,16 +50,9 @@ Json choice_json(const AnswerHead& head, std::int32_t choice_idx, const char* na
 }  // namespace
 
 Json finish_reason_json(FinishReason reason) {
-  switch (reason) {
-    case FinishReason::stop:
-      return "stop";
-    case FinishReason::length:
-      return "length";
-    case FinishReason::abort:
-      return "abort";
-    default:
-      return nullptr;
-  }
+  const bool is_said =
+      reason == FinishReason::stop || reason == FinishReason::length || reason == FinishReason::abort;
+  return is_said ? Json(finish_reason_name(reason)) : Json(nullptr);
 }
 
 AnswerHead make_answer_head(AnswerKind kind, std::string model, bool include_usage) {
@@ -97,7 +85,7 @@ std::string usage_chunk(const AnswerHead& head, const AnswerUsage& usage) {
                         Json::array());
   if (head.include_usage) chunk["usage"] = usage_json(usage);
   if (!usage.timings.empty()) chunk["timings"] = Json::parse(usage.timings);
-  return dump(chunk);
+  return dump_json(chunk);
 }
 
 void AnswerFold::add(const AnswerChunk& chunk) {
@@ -120,7 +108,7 @@ std::string AnswerFold::json(const AnswerHead& head, const AnswerUsage& usage) c
   Json answer = envelope(head, is_chat ? "chat.completion" : "text_completion", std::move(choices));
   answer["usage"] = usage_json(usage);
   if (!usage.timings.empty()) answer["timings"] = Json::parse(usage.timings);
-  return dump(answer);
+  return dump_json(answer);
 }
 
 std::string sse_event(std::string_view json) {

@@ -192,6 +192,12 @@ std::vector<TokenId> parse_token_ids(const Json& list, const std::string& path, 
   return ids;
 }
 
+void expect_exactly_one(const char* first, bool has_first, const char* second, bool has_second) {
+  if (has_first != has_second) return;
+  throw ApiError(400, fmt::format("expected exactly one of {} and {}", first, second),
+                 {.param = has_first ? second : first});
+}
+
 std::optional<std::int64_t> parse_session_id(JsonFields& fields) {
   const auto id = fields.integer("session_id", -1, std::numeric_limits<std::int64_t>::max());
   return id == -1 ? std::nullopt : id;

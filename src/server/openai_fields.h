@@ -1,9 +1,12 @@
 #pragma once
-// The parts of a request's JSON, shared by chat and completions. Private to openai*.cc.
+// The parts of a request's JSON, shared by the bodies of several routes. Private to their parsers.
 #include "server/json.h"
 #include "server/openai.h"
 
 namespace lmdeploy {
+
+// Two fields that say the same thing in different ways.
+void expect_exactly_one(const char* first, bool has_first, const char* second, bool has_second);
 
 // `session_id`; -1 is LMDeploy's word for none.
 std::optional<std::int64_t> parse_session_id(JsonFields& fields);

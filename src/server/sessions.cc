@@ -2,6 +2,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "server/json.h"
 
 namespace lmdeploy {
 
@@ -40,8 +41,7 @@ bool Sessions::commit(const Key& key, Json messages, std::int64_t num_tokens, Cl
   CHECK(place != sessions_.end(), "a session ended during its turn");
   Session& session = place->second;
   num_bytes_ -= session.num_bytes;
-  session.num_bytes =
-      static_cast<std::int64_t>(messages.dump(-1, ' ', false, Json::error_handler_t::replace).size());
+  session.num_bytes = static_cast<std::int64_t>(dump_json(messages).size());
   num_bytes_ += session.num_bytes;
   session.messages = std::move(messages);
   session.num_tokens = num_tokens;

@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 
-#include "server/api_error.h"
 #include "server/openai_fields.h"
 
 namespace lmdeploy {
@@ -47,9 +46,7 @@ TokenizeRequest parse_tokenize_request(std::string_view body, const RequestLimit
   request.return_token_strs = fields.boolean("return_token_strs").value_or(false);
   const auto prompt = fields.string("prompt");
   const Json* messages = fields.any("messages");
-  if (prompt.has_value() == (messages != nullptr))
-    throw ApiError(400, "expected exactly one of prompt and messages",
-                   {.param = prompt ? "messages" : "prompt"});
+  expect_exactly_one("prompt", prompt.has_value(), "messages", messages != nullptr);
   const auto add_special_tokens = fields.boolean("add_special_tokens");
   if (prompt) {
     request.prompt = *prompt;

@@ -30,7 +30,7 @@ std::vector<std::string> token_strs(const Tokenizer& tokenizer, const std::vecto
 }
 
 void reply_json(Exchange& exchange, const Json& json) {
-  exchange.reply(json_response(200, json.dump(-1, ' ', false, Json::error_handler_t::replace)));
+  exchange.reply(json_response(200, dump_json(json)));
 }
 
 }  // namespace

@@ -36,7 +36,6 @@ TEST(ProcessStats, MemoryThatIsTouchedIsResident) {
   const ProcessStats after = read_process_stats();
   EXPECT_GE(after.resident_bytes, before.resident_bytes + kNumBytes / 2);
   EXPECT_GE(after.virtual_bytes, after.resident_bytes);
-  // Two of the kernel's books; they differ by what its per-thread counters have not added up yet.
   EXPECT_NEAR(static_cast<double>(after.resident_bytes), static_cast<double>(resident_memory_bytes()),
               8 << 20);
   EXPECT_EQ(touched.back(), 1);

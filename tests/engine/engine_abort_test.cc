@@ -5,24 +5,13 @@
 #include <random>
 #include <thread>
 
-#include "engine/answers.h"
-#include "engine/engine.h"
-#include "support/fake_model.h"
+#include "engine/slow_engine.h"
 
 namespace lmdeploy::testing {
 namespace {
 
-constexpr std::int64_t kBlockBytes = 512;  // of the fake model
-constexpr auto kStep = std::chrono::milliseconds(2);
-
-class EngineAbort : public ::testing::Test {
+class EngineAbort : public SlowEngine {
  protected:
-  void start(EngineOptions options = {}) {
-    options.num_threads = 1;
-    if (options.cache_bytes == 0) options.cache_bytes = 100 * kBlockBytes;
-    engine_ =
-        std::make_unique<Engine>(std::make_unique<FakeModel>(FakeModelOptions{.step_time = kStep}), options);
-  }
   void expect_base() {
     const EngineStats stats = engine_->stats();
     EXPECT_EQ(stats.num_running, 0);
@@ -35,9 +24,6 @@ class EngineAbort : public ::testing::Test {
     EXPECT_EQ(got.num_last_calls, 1);
     EXPECT_EQ(got.num_later_calls, 0);
   }
-
-  Answers answers_;  // outlives the engine
-  std::unique_ptr<Engine> engine_;
 };
 
 TEST_F(EngineAbort, WhileDecoding) {

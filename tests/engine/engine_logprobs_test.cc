@@ -12,19 +12,8 @@
 namespace lmdeploy::testing {
 namespace {
 
-// [vocab_size], after these tokens.
-std::vector<double> expected_logprobs(std::span<const TokenId> prefix) {
-  std::vector<float> logits(64);
-  FakeModel().logits_after(prefix, logits);
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
-  std::vector<double> logprobs;
-  for (const float logit : logits) logprobs.push_back(static_cast<double>(logit) - std::log(sum));
-  return logprobs;
-}
-
 void expect_score(std::span<const TokenId> prefix, const TokenScore& score, std::size_t num_top) {
-  const std::vector<double> expected = expected_logprobs(prefix);
+  const std::vector<double> expected = FakeModel().logprobs_after(prefix);
   EXPECT_NEAR(score.logprob, expected[static_cast<std::size_t>(score.token)], 1e-5) << prefix.size();
   std::vector<double> largest = expected;
   std::sort(largest.begin(), largest.end(), std::greater<>());

@@ -2,9 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "engine/answers.h"
-#include "engine/engine.h"
-#include "support/fake_model.h"
+#include "engine/slow_engine.h"
 
 namespace lmdeploy::testing {
 namespace {
@@ -12,17 +10,8 @@ namespace {
 using ::testing::HasSubstr;
 using Clock = std::chrono::steady_clock;
 
-constexpr std::int64_t kBlockBytes = 512;  // of the fake model
-constexpr auto kStep = std::chrono::milliseconds(2);
-
-class EngineTiming : public ::testing::Test {
+class EngineTiming : public SlowEngine {
  protected:
-  void start(EngineOptions options = {}) {
-    options.num_threads = 1;
-    if (options.cache_bytes == 0) options.cache_bytes = 100 * kBlockBytes;
-    engine_ =
-        std::make_unique<Engine>(std::make_unique<FakeModel>(FakeModelOptions{.step_time = kStep}), options);
-  }
   void expect_timeout(int key) {
     const Answer got = answers_.wait(key);
     EXPECT_EQ(got.finish_reason, FinishReason::timeout);
@@ -33,9 +22,6 @@ class EngineTiming : public ::testing::Test {
   static double total_ms(const RequestTimings& t) {
     return t.queued_ms + t.prefill_ms + t.decode_ms + t.preempted_ms;
   }
-
-  Answers answers_;  // outlives the engine
-  std::unique_ptr<Engine> engine_;
 };
 
 TEST_F(EngineTiming, DeadlineEndsWhatRunsAndWhatWaits) {

@@ -10,13 +10,8 @@
 namespace lmdeploy::testing {
 namespace {
 
-class AnswerLogprobs : public ::testing::Test {
+class AnswerLogprobs : public ServerTest {
  protected:
-  Json post(std::string_view path, std::string_view body, int status = 200) {
-    const HttpReply reply = server_.post(path, body);
-    EXPECT_EQ(reply.status, status) << reply.body;
-    return parse_json(reply.body);
-  }
   Json completion(int max_tokens, const std::string& fields) {
     return post("/v1/completions", completion_body(max_tokens, fields))["choices"][0];
   }
@@ -27,21 +22,10 @@ class AnswerLogprobs : public ::testing::Test {
     return result;
   }
 
-  // [vocab_size], after these tokens.
-  static std::vector<double> expected(const std::vector<TokenId>& prefix) {
-    std::vector<float> logits(64);
-    FakeModel().logits_after(prefix, logits);
-    double sum = 0;
-    for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
-    std::vector<double> logprobs;
-    for (const float logit : logits) logprobs.push_back(static_cast<double>(logit) - std::log(sum));
-    return logprobs;
-  }
   TokenId id_of(const Json& token) const {
     return server_.model().tokenizer.token_to_id(token.get<std::string>()).value();
   }
 
-  TestServer server_;
   const std::vector<TokenId> prompt_{10, 7, 14, 14, 17};  // "hello"
 };
 
@@ -52,7 +36,7 @@ TEST_F(AnswerLogprobs, of_a_completion_are_the_models) {
   std::vector<TokenId> prefix = prompt_;
   std::string text;
   for (std::size_t i = 0; i < 20; ++i) {
-    const std::vector<double> all = expected(prefix);
+    const std::vector<double> all = FakeModel().logprobs_after(prefix);
     const TokenId id = id_of(logprobs["tokens"][i]);
     EXPECT_NEAR(logprobs["token_logprobs"][i].get<double>(), all[static_cast<std::size_t>(id)], 1e-4);
     const Json& tops = logprobs["top_logprobs"][i];
@@ -108,7 +92,7 @@ TEST_F(AnswerLogprobs, an_echo_scores_the_prompt) {
     EXPECT_EQ(logprobs["text_offset"][i], i);
     if (i == 0) continue;
     const std::vector<double> all =
-        expected({prompt_.begin(), prompt_.begin() + static_cast<std::ptrdiff_t>(i)});
+        FakeModel().logprobs_after({prompt_.begin(), prompt_.begin() + static_cast<std::ptrdiff_t>(i)});
     EXPECT_NEAR(logprobs["token_logprobs"][i].get<double>(), all[static_cast<std::size_t>(prompt_[i])], 1e-4);
   }
   EXPECT_EQ(logprobs["text_offset"][5], 5);

@@ -10,12 +10,10 @@
 namespace lmdeploy::testing {
 namespace {
 
-class AnswerSampling : public ::testing::Test {
+class AnswerSampling : public ServerTest {
  protected:
   Json post(std::string_view body, int status = 200) {
-    const HttpReply reply = server_.post("/v1/completions", body);
-    EXPECT_EQ(reply.status, status) << reply.body;
-    return parse_json(reply.body);
+    return ServerTest::post("/v1/completions", body, status);
   }
   Json choice(int max_tokens, const std::string& fields) {
     return post(completion_body(max_tokens, fields))["choices"][0];
@@ -23,7 +21,6 @@ class AnswerSampling : public ::testing::Test {
   std::string text_of(int max_tokens, const std::string& fields) {
     return choice(max_tokens, fields)["text"].get<std::string>();
   }
-  TestServer server_;
 };
 
 TEST_F(AnswerSampling, penalties_keep_tokens_apart) {

@@ -11,18 +11,11 @@ namespace {
 
 using namespace std::chrono_literals;
 
-class Answer : public ::testing::Test {
+class Answer : public ServerTest {
  protected:
-  Json post(std::string_view path, std::string_view body, int status = 200) {
-    const HttpReply reply = server_.post(path, body);
-    EXPECT_EQ(reply.status, status) << reply.body;
-    EXPECT_EQ(reply.headers.at("content-type"), "application/json");
-    return parse_json(reply.body);
-  }
   std::string text_of(std::string_view body) {
     return post("/v1/completions", body)["choices"][0]["text"].get<std::string>();
   }
-  TestServer server_;
 };
 
 TEST_F(Answer, models) {

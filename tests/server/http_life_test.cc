@@ -13,12 +13,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-// Answers that take long enough to be cut: 500 tokens of a millisecond.
-TestSetup slow_setup() {
-  TestSetup setup;
-  setup.model.step_time = 1ms;
-  return setup;
-}
 constexpr int kLong = 500;
 
 std::string long_request(bool stream) {

@@ -10,12 +10,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TestSetup slow_setup() {
-  TestSetup setup;
-  setup.model.step_time = 2ms;
-  return setup;
-}
-
 HttpReply ask(std::uint16_t port, const std::string& request) {
   RawClient client(port);
   client.send(request);
@@ -71,7 +65,7 @@ class Drain : public ::testing::Test {
     EXPECT_TRUE(server_.has_returned_within(1s));
     EXPECT_THROW(server_.connect(), std::runtime_error);
   }
-  TestServer server_{slow_setup()};
+  TestServer server_{slow_setup(2ms)};
   RawClient idle_ = server_.connect();
   RawClient running_ = server_.connect();
 };

@@ -12,12 +12,6 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TestSetup slow_setup() {
-  TestSetup setup;
-  setup.model.step_time = 1ms;
-  return setup;
-}
-
 TEST(ConcurrentRequests, more_than_the_limit_get_429) {
   TestSetup setup = slow_setup();
   setup.server.max_concurrent_requests = 2;

@@ -10,19 +10,8 @@ namespace {
 
 using namespace std::chrono_literals;
 
-TestSetup slow_setup() {
-  TestSetup setup;
-  setup.model.step_time = 1ms;
-  return setup;
-}
-
-class Native : public ::testing::Test {
+class Native : public ServerTest {
  protected:
-  Json post(std::string_view path, std::string_view body, int status = 200) {
-    const HttpReply reply = server_.post(path, body);
-    EXPECT_EQ(reply.status, status) << reply.body;
-    return parse_json(reply.body);
-  }
   std::vector<Json> events(std::string_view path, std::string_view body) {
     const HttpReply reply = server_.post(path, body);
     EXPECT_EQ(reply.headers.at("content-type"), "text/event-stream; charset=utf-8");
@@ -32,7 +21,6 @@ class Native : public ::testing::Test {
     EXPECT_EQ(reply.events().back(), "[DONE]");
     return parsed;
   }
-  TestServer server_;
 };
 
 TEST_F(Native, generate_says_text_ids_and_counts) {

@@ -36,6 +36,12 @@ TestSetup::TestSetup() {
   engine.num_threads = 1;
 }
 
+TestSetup slow_setup(std::chrono::microseconds step_time) {
+  TestSetup setup;
+  setup.model.step_time = step_time;
+  return setup;
+}
+
 TestServer::TestServer(TestSetup setup) {
   const std::string folder = LMDEPLOY_SOURCE_DIR "/tests/server/data";
   tokenizer_ = Tokenizer::load(folder);
@@ -98,6 +104,13 @@ bool TestServer::is_idle_within(std::chrono::milliseconds timeout) const {
 
 bool TestServer::has_returned_within(std::chrono::milliseconds timeout) const {
   return becomes_true(timeout, [this] { return returned_.load(); });
+}
+
+Json ServerTest::post(std::string_view path, std::string_view body, int status) {
+  const HttpReply reply = server_.post(path, body);
+  EXPECT_EQ(reply.status, status) << reply.body;
+  EXPECT_EQ(reply.headers.at("content-type"), "application/json");
+  return parse_json(reply.body);
 }
 
 std::string chat_body(int max_tokens, std::string_view more_fields) {

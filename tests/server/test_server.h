@@ -1,11 +1,14 @@
 #pragma once
 // The real server and engine on a free port, with the model of tests/support and a tokenizer of 64
 // characters.
+#include <gtest/gtest.h>
+
 #include <chrono>
 #include <memory>
 #include <thread>
 
 #include "model/model.h"
+#include "server/json.h"
 #include "server/raw_client.h"
 #include "server/server.h"
 #include "support/fake_model.h"
@@ -19,6 +22,9 @@ struct TestSetup {
   FakeModelOptions model;
   bool has_chat_template = true;
 };
+
+// Answers that take long enough to be cut, or to meet others.
+TestSetup slow_setup(std::chrono::microseconds step_time = std::chrono::milliseconds(1));
 
 inline constexpr const char* kModelName = "tiny";
 
@@ -52,6 +58,14 @@ class TestServer {
   std::unique_ptr<Server> server_;
   std::atomic<bool> returned_{false};
   std::thread thread_;
+};
+
+class ServerTest : public ::testing::Test {
+ protected:
+  // The JSON that answers; fails the test where the status is another.
+  Json post(std::string_view path, std::string_view body, int status = 200);
+
+  TestServer server_;
 };
 
 // The body of a chat or a completion that runs for max_tokens unless more fields say otherwise.

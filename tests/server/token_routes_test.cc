@@ -7,15 +7,7 @@
 namespace lmdeploy::testing {
 namespace {
 
-class Tokens : public ::testing::Test {
- protected:
-  Json post(std::string_view path, std::string_view body, int status = 200) {
-    const HttpReply reply = server_.post(path, body);
-    EXPECT_EQ(reply.status, status) << reply.body;
-    return parse_json(reply.body);
-  }
-  TestServer server_;
-};
+using Tokens = ServerTest;
 
 TEST_F(Tokens, encode_one_text_or_several) {
   EXPECT_EQ(post("/v1/encode", R"({"input":"hello"})").dump(), R"({"input_ids":[10,7,14,14,17],"length":5})");

@@ -1,6 +1,7 @@
 #include "support/fake_model.h"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <thread>
 #include <utility>
@@ -84,6 +85,16 @@ void FakeModel::logits_after(std::span<const std::int32_t> token_ids, std::span<
   for (std::size_t i = 0; i < logits.size(); i++)
     logits[i] = static_cast<float>(mix(hash + i) >> 40) * 0x1p-22F;  // [0, 4)
   if (token_ids.back() == options_.loop_token) logits[static_cast<std::size_t>(options_.loop_token)] = 8;
+}
+
+std::vector<double> FakeModel::logprobs_after(std::span<const std::int32_t> token_ids) const {
+  std::vector<float> logits(static_cast<std::size_t>(options_.vocab_size));
+  logits_after(token_ids, logits);
+  double sum = 0;
+  for (const float logit : logits) sum += std::exp(static_cast<double>(logit));
+  std::vector<double> logprobs;
+  for (const float logit : logits) logprobs.push_back(static_cast<double>(logit) - std::log(sum));
+  return logprobs;
 }
 
 std::int32_t FakeModel::next_token(std::span<const std::int32_t> token_ids) const {

@@ -36,6 +36,9 @@ class FakeModel final : public Model {
   // logits: [vocab_size]
   void logits_after(std::span<const std::int32_t> token_ids, std::span<float> logits) const;
 
+  // log_softmax of them, [vocab_size].
+  std::vector<double> logprobs_after(std::span<const std::int32_t> token_ids) const;
+
  private:
   FakeModelOptions options_;
   ModelInfo info_;

@@ -10,7 +10,7 @@ namespace lmdeploy::cli {
 Action setup_list(CLI::App&) {
   return [] {
     fmt::print("Model architectures (\"architectures\" in config.json):\n");
-    for (std::string_view name : known_architectures()) fmt::print("  {}\n", name);
+    for (const std::string& name : known_architectures()) fmt::print("  {}\n", name);
     fmt::print(
         "Weights: safetensors in bfloat16, float16 or float32; GGUF files are converted.\n"
         "Chat templates: the model's own, or --chat-template FILE.\n");

@@ -1,10 +1,11 @@
 #pragma once
-// One function per architecture, each in the file of its name; registry.cc lists them. A new architecture is
-// a file, a line here and a row there.
-#include <memory>
+// Each architecture in the file of its name says where a decoder's weights lie; registry.cc lists them. A new
+// architecture is a file, a line here and a row there.
+#include <cstdint>
+#include <string>
 
 #include "checkpoint/hf_config.h"
-#include "model/model.h"
+#include "model/decoder.h"
 #include "model/registry.h"
 #include "model/weight_reader.h"
 
@@ -17,10 +18,24 @@ struct ModelSource {
   const LoadOptions& options;
 };
 
-std::unique_ptr<const Model> build_internlm2(const ModelSource& source);
-std::unique_ptr<const Model> build_llama(const ModelSource& source);
-std::unique_ptr<const Model> build_mistral(const ModelSource& source);
-std::unique_ptr<const Model> build_qwen2(const ModelSource& source);
-std::unique_ptr<const Model> build_qwen3(const ModelSource& source);
+// Names of what lies outside the layers.
+struct OuterNames {
+  std::string embedding, final_norm, head;
+};
+
+struct Architecture {
+  std::string name;  // architectures[0] of config.json
+  OuterNames outer;
+  DecoderLayer (*read_layer)(const ModelSource& source, std::int64_t layer_idx);
+};
+
+// The row of config.architecture. Throws Error, with the known ones, where there is none.
+const Architecture& get_architecture(const HfConfig& config, const std::filesystem::path& folder);
+
+Architecture internlm2();
+Architecture llama();
+Architecture mistral();
+Architecture qwen2();
+Architecture qwen3();
 
 }  // namespace lmdeploy

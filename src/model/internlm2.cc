@@ -1,7 +1,6 @@
 // InternLM2 and InternLM2.5: Llama's arithmetic under other names, with q, k and v in one tensor whose rows
 // are grouped by kv head: [g query heads, key, value] x num_key_value_heads, g = num_attention_heads /
 // num_key_value_heads.
-#include <utility>
 #include <vector>
 
 #include "model/decoder_reader.h"
@@ -30,42 +29,38 @@ Attention read_attention(const ModelSource& source, const std::string& prefix) {
   const std::int64_t query_width = config.num_attention_heads * config.head_dim;
   const std::int64_t num_rows = query_width + 2 * config.num_key_value_heads * config.head_dim;
   const std::vector<RowMove> moves = ungroup_qkv(config);
+  const bool bias = config.bias.value_or(false);
   Attention attention = make_attention(config);
-  attention.qkv.weight = reader.matrix({prefix + "wqkv.weight", num_rows}, config.hidden_size, moves);
-  attention.output.weight = reader.matrix(prefix + "wo.weight", config.hidden_size, query_width);
-  if (config.bias.value_or(false)) {
-    attention.qkv.bias = reader.vector({prefix + "wqkv.bias", num_rows}, moves);
-    attention.output.bias = reader.vector(prefix + "wo.bias", config.hidden_size);
-  }
+  attention.qkv = reader.linear({prefix + "wqkv", num_rows}, config.hidden_size, moves, bias);
+  attention.output = reader.linear(prefix + "wo", config.hidden_size, query_width, bias);
   return attention;
 }
 
 Mlp read_mlp(const ModelSource& source, const std::string& prefix) {
   const HfConfig& config = source.config;
-  const std::vector<NamedRows> gate_up{{prefix + "w1.weight", config.intermediate_size},
-                                       {prefix + "w3.weight", config.intermediate_size}};
-  Mlp mlp;
-  mlp.gate_up.weight = source.weights.matrix(gate_up, config.hidden_size);
-  mlp.down.weight = source.weights.matrix(prefix + "w2.weight", config.hidden_size, config.intermediate_size);
-  return mlp;
+  const std::vector<NamedRows> gate_up{{prefix + "w1", config.intermediate_size},
+                                       {prefix + "w3", config.intermediate_size}};
+  return {source.weights.linear(gate_up, config.hidden_size, false),
+          source.weights.linear(prefix + "w2", config.hidden_size, config.intermediate_size, false)};
+}
+
+DecoderLayer read_layer(const ModelSource& source, std::int64_t layer_idx) {
+  const std::string prefix = layer_prefix(layer_idx);
+  const std::int64_t hidden_size = source.config.hidden_size;
+  DecoderLayer layer;
+  layer.input_norm = read_norm(source, prefix + "attention_norm.weight", hidden_size);
+  layer.attention = read_attention(source, prefix + "attention.");
+  layer.post_attention_norm = read_norm(source, prefix + "ffn_norm.weight", hidden_size);
+  layer.mlp = read_mlp(source, prefix + "feed_forward.");
+  return layer;
 }
 
 }  // namespace
 
-std::unique_ptr<const Model> build_internlm2(const ModelSource& source) {
-  const HfConfig& config = source.config;
-  DecoderWeights weights;
-  for (std::int64_t i = 0; i < config.num_hidden_layers; i++) {
-    const std::string prefix = layer_prefix(i);
-    DecoderLayer layer;
-    layer.input_norm = read_norm(source, prefix + "attention_norm.weight", config.hidden_size);
-    layer.attention = read_attention(source, prefix + "attention.");
-    layer.post_attention_norm = read_norm(source, prefix + "ffn_norm.weight", config.hidden_size);
-    layer.mlp = read_mlp(source, prefix + "feed_forward.");
-    weights.layers.push_back(std::move(layer));
-  }
-  read_outer(source, {"model.tok_embeddings.weight", "model.norm.weight", "output.weight"}, weights);
-  return make_decoder(source, std::move(weights));
+Architecture internlm2() {
+  return {"InternLM2ForCausalLM",
+          {"model.tok_embeddings.weight", "model.norm.weight", "output.weight"},
+          read_layer};
 }
 
 }  // namespace lmdeploy

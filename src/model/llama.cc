@@ -2,12 +2,20 @@
 #include "model/decoder_reader.h"
 
 namespace lmdeploy {
+namespace {
 
-std::unique_ptr<const Model> build_llama(const ModelSource& source) {
+DecoderLayer read_layer(const ModelSource& source, std::int64_t layer_idx) {
   const bool attention_bias = source.config.attention_bias.value_or(false);
-  return make_decoder(source, read_decoder(source, {.qkv_bias = attention_bias,
-                                                    .output_bias = attention_bias,
-                                                    .mlp_bias = source.config.mlp_bias.value_or(false)}));
+  return read_llama_layer(source, layer_idx,
+                          {.qkv_bias = attention_bias,
+                           .output_bias = attention_bias,
+                           .mlp_bias = source.config.mlp_bias.value_or(false)});
+}
+
+}  // namespace
+
+Architecture llama() {
+  return {"LlamaForCausalLM", kLlamaOuterNames, read_layer};
 }
 
 }  // namespace lmdeploy

@@ -3,11 +3,17 @@
 #include "model/decoder_reader.h"
 
 namespace lmdeploy {
+namespace {
 
-std::unique_ptr<const Model> build_mistral(const ModelSource& source) {
-  return make_decoder(
-      source,
-      read_decoder(source, {.sliding_window = static_cast<std::int32_t>(source.config.sliding_window)}));
+DecoderLayer read_layer(const ModelSource& source, std::int64_t layer_idx) {
+  return read_llama_layer(source, layer_idx,
+                          {.sliding_window = static_cast<std::int32_t>(source.config.sliding_window)});
+}
+
+}  // namespace
+
+Architecture mistral() {
+  return {"MistralForCausalLM", kLlamaOuterNames, read_layer};
 }
 
 }  // namespace lmdeploy

@@ -2,12 +2,18 @@
 #include "model/decoder_reader.h"
 
 namespace lmdeploy {
+namespace {
 
-std::unique_ptr<const Model> build_qwen2(const ModelSource& source) {
-  return make_decoder(
-      source,
-      read_decoder(source, {.qkv_bias = true,
-                            .sliding_window = static_cast<std::int32_t>(source.config.sliding_window)}));
+DecoderLayer read_layer(const ModelSource& source, std::int64_t layer_idx) {
+  return read_llama_layer(
+      source, layer_idx,
+      {.qkv_bias = true, .sliding_window = static_cast<std::int32_t>(source.config.sliding_window)});
+}
+
+}  // namespace
+
+Architecture qwen2() {
+  return {"Qwen2ForCausalLM", kLlamaOuterNames, read_layer};
 }
 
 }  // namespace lmdeploy

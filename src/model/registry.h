@@ -2,8 +2,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
-#include <span>
-#include <string_view>
+#include <string>
+#include <vector>
 
 #include "model/model.h"
 
@@ -21,6 +21,6 @@ struct LoadOptions {
 std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& folder,
                                         const LoadOptions& options);
 
-std::span<const std::string_view> known_architectures();
+std::vector<std::string> known_architectures();
 
 }  // namespace lmdeploy

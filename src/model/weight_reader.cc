@@ -20,12 +20,6 @@ bool is_derived(const std::string& name) {
   return name.ends_with("rotary_emb.inv_freq") || name.ends_with("attn.masked_bias");
 }
 
-std::int64_t total_rows(std::span<const NamedRows> parts) {
-  std::int64_t sum = 0;
-  for (const NamedRows& part : parts) sum += part.num_rows;
-  return sum;
-}
-
 // [n] as the [1, n] that ops::cast takes.
 View as_row(const View& vector, std::int64_t begin, std::int64_t count) {
   auto* data = static_cast<char*>(vector.data) + begin * static_cast<std::int64_t>(dtype_bytes(vector.dtype));
@@ -33,6 +27,19 @@ View as_row(const View& vector, std::int64_t begin, std::int64_t count) {
 }
 
 }  // namespace
+
+std::int64_t WeightReader::total_rows(std::span<const Source> sources) {
+  std::int64_t sum = 0;
+  for (const Source& source : sources) sum += source.tensor.num_rows;
+  return sum;
+}
+
+std::vector<WeightReader::Source> WeightReader::named(std::span<const Source> sources,
+                                                      const std::string& suffix) {
+  std::vector<Source> result(sources.begin(), sources.end());
+  for (Source& source : result) source.tensor.name += suffix;
+  return result;
+}
 
 WeightReader::WeightReader(Ctx& ctx, std::shared_ptr<const Checkpoint> checkpoint, DType dtype)
     : ctx_(ctx), checkpoint_(std::move(checkpoint)), dtype_(dtype) {}
@@ -56,31 +63,50 @@ View WeightReader::mapped(const std::string& name, const Shape& expected) {
   return view;
 }
 
-// Shapes are checked before memory is taken for them: a config.json that does not belong to the weights is
-// then named as such, however large its numbers.
-ops::PackedMatrix WeightReader::matrix(std::span<const NamedRows> parts, std::int64_t k) {
-  for (const NamedRows& part : parts) mapped(part.name, Shape{part.num_rows, k});
-  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, dtype_, total_rows(parts), k);
+std::vector<WeightReader::Source> WeightReader::stack(std::span<const NamedRows> parts) {
+  std::vector<Source> sources;
   std::int64_t row = 0;
   for (const NamedRows& part : parts) {
-    const RowMove move{0, part.num_rows, row};
-    pack(part.name, result, {&move, 1});
+    sources.push_back({part, {{0, part.num_rows, row}}});
     row += part.num_rows;
   }
+  return sources;
+}
+
+Linear WeightReader::linear(std::span<const NamedRows> parts, std::int64_t k, bool has_bias) {
+  return linear(stack(parts), k, has_bias);
+}
+
+Linear WeightReader::linear(const std::string& name, std::int64_t n, std::int64_t k, bool has_bias) {
+  const NamedRows part{name, n};
+  return linear(stack({&part, 1}), k, has_bias);
+}
+
+Linear WeightReader::linear(const NamedRows& source, std::int64_t k, std::span<const RowMove> moves,
+                            bool has_bias) {
+  const Source only{source, {moves.begin(), moves.end()}};
+  return linear({&only, 1}, k, has_bias);
+}
+
+Linear WeightReader::linear(std::span<const Source> sources, std::int64_t k, bool has_bias) {
+  Linear result;
+  result.weight = matrix(named(sources, ".weight"), k);
+  if (has_bias) result.bias = vector(named(sources, ".bias"));
+  return result;
+}
+
+// Shapes are checked before memory is taken for them: a config.json that does not belong to the weights is
+// then named as such, however large its numbers.
+ops::PackedMatrix WeightReader::matrix(std::span<const Source> sources, std::int64_t k) {
+  for (const Source& source : sources) mapped(source.tensor.name, Shape{source.tensor.num_rows, k});
+  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, dtype_, total_rows(sources), k);
+  for (const Source& source : sources) pack(source.tensor.name, result, source.moves);
   return result;
 }
 
 ops::PackedMatrix WeightReader::matrix(const std::string& name, std::int64_t n, std::int64_t k) {
   const NamedRows part{name, n};
-  return matrix({&part, 1}, k);
-}
-
-ops::PackedMatrix WeightReader::matrix(const NamedRows& source, std::int64_t k,
-                                       std::span<const RowMove> moves) {
-  mapped(source.name, Shape{source.num_rows, k});
-  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, dtype_, source.num_rows, k);
-  pack(source.name, result, moves);
-  return result;
+  return matrix(stack({&part, 1}), k);
 }
 
 template <class Take>
@@ -119,28 +145,16 @@ Tensor WeightReader::table(const std::string& name, std::int64_t n, std::int64_t
   return result;
 }
 
-Tensor WeightReader::vector(std::span<const NamedRows> parts) {
-  for (const NamedRows& part : parts) mapped(part.name, Shape{part.num_rows});
-  Tensor result(*ctx_.allocator, DType::f32, Shape{total_rows(parts)});
-  std::int64_t row = 0;
-  for (const NamedRows& part : parts) {
-    const RowMove move{0, part.num_rows, row};
-    copy(part.name, result, {&move, 1});
-    row += part.num_rows;
-  }
+Tensor WeightReader::vector(std::span<const Source> sources) {
+  for (const Source& source : sources) mapped(source.tensor.name, Shape{source.tensor.num_rows});
+  Tensor result(*ctx_.allocator, DType::f32, Shape{total_rows(sources)});
+  for (const Source& source : sources) copy(source.tensor.name, result, source.moves);
   return result;
 }
 
 Tensor WeightReader::vector(const std::string& name, std::int64_t n) {
   const NamedRows part{name, n};
-  return vector({&part, 1});
-}
-
-Tensor WeightReader::vector(const NamedRows& source, std::span<const RowMove> moves) {
-  mapped(source.name, Shape{source.num_rows});
-  Tensor result(*ctx_.allocator, DType::f32, Shape{source.num_rows});
-  copy(source.name, result, moves);
-  return result;
+  return vector(stack({&part, 1}));
 }
 
 void WeightReader::copy(const std::string& name, Tensor& target, std::span<const RowMove> moves) {

@@ -4,10 +4,10 @@
 #include <set>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "checkpoint/checkpoint.h"
-#include "ops/packed_matrix.h"
-#include "tensor/ctx.h"
+#include "model/layers.h"
 
 namespace lmdeploy {
 
@@ -18,7 +18,7 @@ struct RowMove {
   std::int64_t target_row = 0;
 };
 
-// One of several tensors that are stacked into a matrix of all their rows.
+// One of several tensors, or linear layers, that are stacked: all their rows, one below the other.
 struct NamedRows {
   std::string name;
   std::int64_t num_rows = 0;
@@ -36,11 +36,14 @@ class WeightReader {
   Ctx& ctx() const noexcept { return ctx_; }
   bool contains(const std::string& name) const { return checkpoint_->contains(name); }
 
-  // The rows of several [num_rows, k] tensors, one below the other.
-  ops::PackedMatrix matrix(std::span<const NamedRows> parts, std::int64_t k);
+  // Linear layers without ".weight" and ".bias", as one of all their rows; k inputs each.
+  Linear linear(std::span<const NamedRows> parts, std::int64_t k, bool has_bias);
+  Linear linear(const std::string& name, std::int64_t n, std::int64_t k, bool has_bias);
+  // One linear layer with its rows in another order; each has its move.
+  Linear linear(const NamedRows& source, std::int64_t k, std::span<const RowMove> moves, bool has_bias);
+
+  // A [n, k] tensor by its whole name.
   ops::PackedMatrix matrix(const std::string& name, std::int64_t n, std::int64_t k);
-  // One [n, k] tensor with its rows in another order; each has its move.
-  ops::PackedMatrix matrix(const NamedRows& source, std::int64_t k, std::span<const RowMove> moves);
 
   // A copy of a [n, k] tensor as it is, in the file's dtype: for lookups, not for products.
   Tensor table(const std::string& name, std::int64_t n, std::int64_t k);
@@ -48,16 +51,25 @@ class WeightReader {
   // Checks a [n, k] tensor and counts it as read, without reading it.
   void skip(const std::string& name, std::int64_t n, std::int64_t k) { mapped(name, Shape{n, k}); }
 
-  // The rows of vectors likewise: [n] f32.
-  Tensor vector(std::span<const NamedRows> parts);
-  Tensor vector(const std::string& name, std::int64_t n);
-  Tensor vector(const NamedRows& source, std::span<const RowMove> moves);
+  Tensor vector(const std::string& name, std::int64_t n);  // [n] f32
 
   // One warning about tensors of the checkpoint that nothing read: what they hold is not computed.
   void warn_about_unread() const;
 
  private:
   static constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
+
+  // Rows that come from one tensor each; `rows` together write every row of the target.
+  struct Source {
+    NamedRows tensor;
+    std::vector<RowMove> moves;
+  };
+  static std::vector<Source> stack(std::span<const NamedRows> parts);
+  static std::vector<Source> named(std::span<const Source> sources, const std::string& suffix);
+  static std::int64_t total_rows(std::span<const Source> sources);
+  Linear linear(std::span<const Source> sources, std::int64_t k, bool has_bias);
+  ops::PackedMatrix matrix(std::span<const Source> sources, std::int64_t k);  // whole names
+  Tensor vector(std::span<const Source> sources);
 
   // The tensor where it is mapped, in the file's dtype.
   View mapped(const std::string& name, const Shape& expected);

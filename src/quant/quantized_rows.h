@@ -1,0 +1,25 @@
+#pragma once
+// A quantised weight between a file and a kernel: plain integers, one row per output, whatever format they came
+// in and whatever layout they go to.
+#include <cstdint>
+
+#include "tensor/tensor.h"
+
+namespace lmdeploy {
+
+// w = (q - zero) * scale, with one scale and one zero for `group_size` consecutive inputs of an output.
+struct QuantFormat {
+  std::int32_t bits = 4;          // 4 or 8
+  std::int64_t group_size = 128;  // inputs; divides k
+
+  bool operator==(const QuantFormat& other) const noexcept = default;
+};
+
+// r rows of k inputs. Signed formats are shifted: q and zero by 2^(bits - 1).
+struct QuantizedRows {
+  View q;       // [r, k] u8, 0 .. 2^bits - 1
+  View scales;  // [r, k / group_size] f32
+  View zeros;   // [r, k / group_size] u8
+};
+
+}  // namespace lmdeploy

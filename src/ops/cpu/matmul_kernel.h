@@ -21,6 +21,27 @@ inline VecInt load_pairs(const bf16_t* p) {
   return v;
 }
 
+// The first or second inputs of the pairs of one step. One after the other: with both halves of w at hand gcc
+// broadcasts ahead and spills the accumulators (0.4 of the peak instead of 0.8).
+template <int kHalf, int kRows, int kVectors>
+inline void add_halves(Vec (&acc)[kRows][kVectors], const float* x, std::int64_t x_stride, const bf16_t* w) {
+  Vec columns[kVectors];
+#pragma GCC unroll 8
+  for (int j = 0; j < kVectors; j++) {
+    VecInt half = load_pairs(w + j * kLanes * 2);
+    half = kHalf == 0 ? half << 16 : half & static_cast<std::int32_t>(0xffff0000);
+    if constexpr (kRows > 1) __asm__("" : "+x"(half));
+    columns[j] = reinterpret_cast<Vec>(half);
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; r++) {
+    Vec input = splat(x[r * x_stride + kHalf]);
+    if constexpr (kRows > 1) __asm__ volatile("" : "+x"(input));
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; j++) acc[r][j] = multiply_add(input, columns[j], acc[r][j]);
+  }
+}
+
 // One step (one pair of bf16 inputs, or one input) for a tile of rows and vectors of columns.
 template <int kRows, int kVectors, class X, class W>
 inline void add_step(Vec (&acc)[kRows][kVectors], const X* x, std::int64_t x_stride, const W* w) {
@@ -39,17 +60,8 @@ inline void add_step(Vec (&acc)[kRows][kVectors], const X* x, std::int64_t x_str
       for (int j = 0; j < kVectors; j++) acc[r][j] = dot_pairs(acc[r][j], pair, pairs[j]);
     }
   } else if constexpr (std::is_same_v<W, bf16_t>) {
-#pragma GCC unroll 8
-    for (int j = 0; j < kVectors; j++) {
-      const VecInt pairs = load_pairs(w + j * kLanes * 2);
-      const Vec even = reinterpret_cast<Vec>(pairs << 16);
-      const Vec odd = reinterpret_cast<Vec>(pairs & static_cast<std::int32_t>(0xffff0000));
-#pragma GCC unroll 8
-      for (int r = 0; r < kRows; r++) {
-        acc[r][j] = multiply_add(splat(x[r * x_stride]), even, acc[r][j]);
-        acc[r][j] = multiply_add(splat(x[r * x_stride + 1]), odd, acc[r][j]);
-      }
-    }
+    add_halves<0>(acc, x, x_stride, w);
+    add_halves<1>(acc, x, x_stride, w);
   } else {
 #pragma GCC unroll 8
     for (int j = 0; j < kVectors; j++) {

@@ -1,6 +1,6 @@
 #pragma once
-// A quantised weight between a file and a kernel: plain integers, one row per output, whatever format they came
-// in and whatever layout they go to.
+// A quantised weight between a file and a kernel: plain integers, one row per output, whatever format they
+// came in and whatever layout they go to.
 #include <cstdint>
 
 #include "tensor/tensor.h"

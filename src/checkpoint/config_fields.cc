@@ -1,19 +1,17 @@
 #include "checkpoint/config_fields.h"
 
-#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <string_view>
-#include <vector>
 
 #include "base/error.h"
-#include "base/log.h"
+#include "checkpoint/field_table.h"
 
 namespace lmdeploy {
 namespace {
 
 using nlohmann::json;
 
-// Read by hf_config.cc and rope_config.cc.
+// Read by hf_config.cc, rope_config.cc, window_config.cc and quantization_config.cc.
 constexpr std::string_view kRead[] = {
     "architectures",
     "attention_bias",
@@ -34,6 +32,7 @@ constexpr std::string_view kRead[] = {
     "num_key_value_heads",
     "original_max_position_embeddings",
     "pad_token_id",
+    "quantization_config",
     "rms_norm_eps",
     "rope_parameters",
     "rope_scaling",
@@ -123,12 +122,8 @@ constexpr std::string_view kHarmless[] = {
     "use_flash_attn_2",
 };
 
-// These change the arithmetic. The values beside them are those that mean "as in Llama"; null always does.
-struct Honoured {
-  std::string_view field;
-  std::string_view values;  // JSON list
-};
-constexpr Honoured kHonoured[] = {
+// The values beside them are those that mean "as in Llama".
+constexpr HonouredField kHonoured[] = {
     {"activation_function", R"(["silu"])"},
     {"add_cross_attention", "[false]"},
     {"add_qk_norm", "[false]"},
@@ -171,7 +166,6 @@ constexpr Honoured kHonoured[] = {
     {"qk_norm", "[false]"},
     {"qkv_bias", "[false]"},
     {"quantization", "[]"},
-    {"quantization_config", "[]"},
     {"query_pre_attn_scalar", "[]"},
     {"residual_multiplier", "[1]"},
     {"rope_local_base_freq", "[]"},
@@ -194,56 +188,17 @@ constexpr Honoured kHonoured[] = {
 constexpr std::string_view kNested[] = {"text_config",   "llm_config",   "language_config",
                                         "vision_config", "audio_config", "thinker_config"};
 
-template <std::size_t n>
-bool contains(const std::string_view (&names)[n], std::string_view name) {
-  return std::find(std::begin(names), std::end(names), name) != std::end(names);
-}
-
-std::string shown(const json& value) {
-  constexpr std::size_t kMaxShown = 160;
-  std::string text = value.dump(-1, ' ', false, json::error_handler_t::replace);
-  return text.size() > kMaxShown ? text.substr(0, kMaxShown) + "..." : text;
-}
-
-[[noreturn]] void refuse_quantized(const json& value, const std::string& origin) {
-  std::string method = "unknown";
-  if (value.is_object() && value.contains("quant_method") && value["quant_method"].is_string())
-    method = value["quant_method"].get<std::string>();
-  throw Error(
-      fmt::format("{}: quantization_config with quant_method \"{}\" is not supported", origin, method),
-      "Use the model's unquantised folder (bf16, f16 or f32 weights).");
-}
-
-void check_honoured(const Honoured& rule, const json& value, const std::string& origin) {
-  const json values = json::parse(rule.values);
-  if (std::find(values.begin(), values.end(), value) != values.end()) return;
-  if (rule.field == "quantization_config") refuse_quantized(value, origin);
-  throw Error(fmt::format("{}: {} = {} changes what the model computes and is not supported", origin,
-                          rule.field, shown(value)),
-              values.empty() ? fmt::format("Only models without {} can be run.", rule.field)
-                             : fmt::format("Supported values of {}: {}.", rule.field, shown(values)));
-}
-
 }  // namespace
 
 void check_config_fields(const json& config, const std::string& origin) {
-  std::vector<std::string> unknown;
-  for (const auto& [field, value] : config.items()) {
-    if (contains(kRead, field) || contains(kHarmless, field) || field.starts_with('_') || value.is_null())
-      continue;
-    if (contains(kNested, field))
+  for (const std::string_view part : kNested) {
+    const auto found = config.find(part);
+    if (found != config.end() && !found->is_null())
       throw Error(
-          fmt::format("{}: \"{}\" describes a model of several parts (text, images, sound)", origin, field),
+          fmt::format("{}: \"{}\" describes a model of several parts (text, images, sound)", origin, part),
           "Only text models, whose fields stand at the top of config.json, can be run.");
-    const auto* rule = std::find_if(std::begin(kHonoured), std::end(kHonoured),
-                                    [&name = field](const Honoured& item) { return item.field == name; });
-    if (rule != std::end(kHonoured))
-      check_honoured(*rule, value, origin);
-    else
-      unknown.push_back(fmt::format("{} = {}", field, shown(value)));
   }
-  if (!unknown.empty())
-    log::warn("{}: fields that are not known here are ignored: {}", origin, fmt::join(unknown, ", "));
+  check_fields(config, origin, {kRead, kHarmless, kHonoured});
 }
 
 }  // namespace lmdeploy

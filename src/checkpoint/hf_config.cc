@@ -99,6 +99,8 @@ HfConfig parse_object(const json& object, const std::string& origin) {
   result.bias = config.find_bool("bias");
   result.sliding_window = parse_sliding_window(object, origin, result);
   result.rope = parse_rope_config(object, origin);
+  if (const json* quantization = config.find("quantization_config"))
+    result.quantization = parse_quantization_config(*quantization, origin + ": quantization_config");
   result.eos_token_id = config.find_token_ids("eos_token_id");
   result.bos_token_id = config.find_token_id("bos_token_id");
   result.pad_token_id = config.find_token_id("pad_token_id");
@@ -133,7 +135,9 @@ HfConfig load_hf_config(const std::filesystem::path& folder, const std::string& 
   if (!std::filesystem::exists(path))
     throw Error(fmt::format("{} has no config.json", folder.string()),
                 "Give the folder of a Hugging Face model.");
-  return parse_hf_config(read_text_file(path, kMaxConfigBytes), path.string(), overrides);
+  HfConfig result = parse_hf_config(read_text_file(path, kMaxConfigBytes), path.string(), overrides);
+  if (!result.quantization) result.quantization = find_old_quantization_config(folder);
+  return result;
 }
 
 GenerationConfig parse_generation_config(const std::string& text, const std::string& origin) {

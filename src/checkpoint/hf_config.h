@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/quantization_config.h"
 #include "tensor/dtype.h"
 
 namespace lmdeploy {
@@ -41,6 +42,7 @@ struct HfConfig {
   std::optional<bool> attention_bias, mlp_bias, bias;  // bias: InternLM2's
   std::int64_t sliding_window = 0;                     // 0: none (also when use_sliding_window is false)
   RopeConfig rope;
+  std::optional<QuantizationConfig> quantization;
   std::vector<std::int32_t> eos_token_id;  // as a list, possibly empty
   std::optional<std::int32_t> bos_token_id, pad_token_id;
 };

@@ -163,9 +163,12 @@ TEST(HfConfig, NeutralValuesOfSuchFieldsPass) {
             "");
 }
 
-TEST(HfConfig, QuantisedFoldersAreRefusedWithTheirMethod) {
-  EXPECT_THAT(problem_of({{"quantization_config", {{"quant_method", "gptq"}, {"bits", 4}}}}),
-              AllOf(HasSubstr("quantization_config"), HasSubstr("\"gptq\"")));
+TEST(HfConfig, ReadsHowWeightsAreQuantised) {
+  EXPECT_EQ(parse(smallest()).quantization, std::nullopt);
+  const HfConfig config =
+      parse(with({{"quantization_config", {{"quant_method", "gptq"}, {"bits", 8}, {"group_size", 32}}}}));
+  ASSERT_TRUE(config.quantization);
+  EXPECT_EQ(config.quantization->to_string(), "GPTQ, 8 bits, groups of 32");
   EXPECT_THAT(problem_of({{"quantization_config", json::object()}}), HasSubstr("quantization_config"));
 }
 

@@ -37,6 +37,16 @@ void write_configs(const fs::path& folder) {
   write(folder / "yarn", start + R"("rope_parameters":{"type":"yarn","factor":4,"beta_fast":32,"mscale":1},)"
                                  R"("use_sliding_window":true,"sliding_window":64,"max_window_layers":0,)"
                                  R"("layer_types":["full_attention","sliding_attention"]})");
+  write(folder / "awq", start +
+                            R"("quantization_config":{"quant_method":"awq","version":"gemm","bits":4,)"
+                            R"("group_size":128,"zero_point":true,"modules_to_not_convert":["lm_head"]}})");
+  write(folder / "gptq", start + R"("quantization_config":{"quant_method":"gptq","bits":8,"group_size":-1,)"
+                                 R"("sym":true,"checkpoint_format":"gptq_v2","dynamic":{"-:mlp":{}}}})");
+  write(folder / "compressed",
+        start + R"("quantization_config":{"quant_method":"compressed-tensors","format":"int-quantized",)"
+                R"("sparsity_config":{},"config_groups":{"a":{"targets":["Linear"],"weights":{"num_bits":8,)"
+                R"("type":"int","strategy":"channel","symmetric":true},"input_activations":{"num_bits":8,)"
+                R"("type":"int","strategy":"token","dynamic":true}}}}})");
   write(folder / "generation",
         R"({"do_sample":true,"temperature":0.7,"top_k":20,"top_p":0.8,"eos_token_id":2})");
 }

@@ -1,0 +1,72 @@
+#include "quantize/awq_scales.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace lmdeploy {
+namespace {
+
+constexpr float kSmallest = 1e-4F;  // of a scale, and of a factor of it: LMDeploy's bound
+
+}  // namespace
+
+std::vector<float> relative_weight_sizes(std::span<const View> weights, std::int64_t group_size) {
+  const std::int64_t k = weights.front().dim(1);
+  CHECK(k % group_size == 0, "groups of {} in {} inputs", group_size, k);
+  std::vector<double> sums(static_cast<std::size_t>(k));
+  std::int64_t num_rows = 0;
+  for (const View& weight : weights) {
+    CHECK(weight.dim(1) == k, "linears of one input with {} and {} inputs", k, weight.dim(1));
+    num_rows += weight.dim(0);
+    for (std::int64_t row = 0; row < weight.dim(0); row++) {
+      const float* values = weight.row<float>(row);
+      for (std::int64_t first = 0; first < k; first += group_size) {
+        float largest = 0;
+        for (std::int64_t i = first; i < first + group_size; i++)
+          largest = std::max(largest, std::abs(values[i]));
+        if (largest == 0) continue;
+        for (std::int64_t i = first; i < first + group_size; i++)
+          sums[static_cast<std::size_t>(i)] += static_cast<double>(std::abs(values[i]) / largest);
+      }
+    }
+  }
+  std::vector<float> result;
+  for (const double sum : sums) result.push_back(static_cast<float>(sum / static_cast<double>(num_rows)));
+  return result;
+}
+
+std::vector<float> rule_scales(std::span<const float> input_max, std::span<const float> weight_sizes) {
+  CHECK(input_max.size() == weight_sizes.size(), "{} inputs, {} weight sizes", input_max.size(),
+        weight_sizes.size());
+  std::vector<float> scales(input_max.size());
+  float low = 0, high = 0;  // of the scales of living inputs
+  for (std::size_t i = 0; i < scales.size(); i++) {
+    if (!(input_max[i] > 0)) continue;
+    scales[i] =
+        std::max(kSmallest, std::sqrt(input_max[i]) / std::max(kSmallest, std::sqrt(weight_sizes[i])));
+    low = low == 0 ? scales[i] : std::min(low, scales[i]);
+    high = std::max(high, scales[i]);
+  }
+  const float middle = std::sqrt(low) * std::sqrt(high);
+  for (float& scale : scales) scale = scale > 0 ? scale / middle : 1;
+  return scales;
+}
+
+void multiply_columns(Ctx& ctx, const View& weight, std::span<const float> factors) {
+  CHECK(weight.dim(1) == std::ssize(factors), "{} factors for {} columns", factors.size(), weight.dim(1));
+  ctx.pool->parallel_for(weight.dim(0), [&](std::int64_t row, int) {
+    float* values = weight.row<float>(row);
+    for (const float factor : factors) *values++ *= factor;
+  });
+}
+
+void divide_rows(Ctx& ctx, const View& weight, std::span<const float> divisors) {
+  CHECK(weight.dim(0) == std::ssize(divisors), "{} divisors for {} rows", divisors.size(), weight.dim(0));
+  ctx.pool->parallel_for(weight.dim(0), [&](std::int64_t row, int) {
+    const float divisor = divisors[static_cast<std::size_t>(row)];
+    float* values = weight.row<float>(row);
+    for (std::int64_t i = 0; i < weight.dim(1); i++) values[i] /= divisor;
+  });
+}
+
+}  // namespace lmdeploy

@@ -1,0 +1,24 @@
+#pragma once
+// Scales that move quantisation error away from inputs with large activations (Lin et al. 2023, section 3.2):
+// x / s meets w * s, so that no product changes before rounding.
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "tensor/ctx.h"
+
+namespace lmdeploy {
+
+// Of each input: the mean over all rows of all `weights` of |w| over the largest |w| in its group.
+std::vector<float> relative_weight_sizes(std::span<const View> weights /* [n, k] f32 */,
+                                         std::int64_t group_size);
+
+// LMDeploy's rule, without a search: s = a^0.5 / w^0.5, divided by sqrt(max s * min s). a: [k], the largest
+// |x| of each input; w: [k], relative_weight_sizes. An input that is always 0 keeps the scale 1, since
+// nothing is known of it.
+std::vector<float> rule_scales(std::span<const float> input_max, std::span<const float> weight_sizes);
+
+void multiply_columns(Ctx& ctx, const View& weight /* [n, k] f32 */, std::span<const float> factors);
+void divide_rows(Ctx& ctx, const View& weight /* [n, k] f32 */, std::span<const float> divisors);
+
+}  // namespace lmdeploy

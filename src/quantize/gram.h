@@ -1,0 +1,26 @@
+#pragma once
+#include <cstdint>
+
+#include "tensor/ctx.h"
+
+namespace lmdeploy {
+
+// The sum of x^T x over the calibration inputs of a linear layer: half the Hessian of its squared output
+// error in any row of its weight (Frantar et al. 2022, section 2).
+class Gram {
+ public:
+  Gram(Ctx& ctx, std::int64_t k);
+
+  void add(const View& x /* [m, k] f32, bf16 or f16 */);
+
+  // Completes the sum and gives it, symmetric, [k, k] f32. It may be added to again afterwards.
+  const View& matrix();
+
+ private:
+  void add_slice(const View& x);
+
+  Ctx& ctx_;
+  Tensor sum_;  // [k, k] f32; blocks below the diagonal are those above it as of the last matrix()
+};
+
+}  // namespace lmdeploy

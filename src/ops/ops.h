@@ -81,6 +81,10 @@ struct IdLogprob {
 void top_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts,
                   std::span<std::vector<IdLogprob>> tops);
 
+// kl[i] = KL(softmax(p[i]) || softmax(q[i])) in nats, in double throughout: the divergences that matter lie
+// below what f32 keeps of their terms. Exactly 0 where the rows are equal. p, q: [m, v] f32.
+void kl_divergence(Ctx& ctx, const View& p, const View& q, std::span<double> kl);
+
 struct IdBias {
   std::int32_t id;
   float bias;

@@ -24,6 +24,7 @@ void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> 
                     std::span<float> logprobs);
 void top_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts,
                   std::span<std::vector<IdLogprob>> tops);
+void kl_divergence(Ctx& ctx, const View& p, const View& q, std::span<double> kl);
 void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens);
 Roofs measure_roofs(Ctx& ctx);
 

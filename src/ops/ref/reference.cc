@@ -78,6 +78,13 @@ std::vector<double> log_softmax(const std::vector<double>& logits) {
   return result;
 }
 
+double kl_divergence(const std::vector<double>& p_logits, const std::vector<double>& q_logits) {
+  const std::vector<double> log_p = log_softmax(p_logits), log_q = log_softmax(q_logits);
+  double sum = 0;
+  for (std::size_t i = 0; i < log_p.size(); i++) sum += std::exp(log_p[i]) * (log_p[i] - log_q[i]);
+  return sum;
+}
+
 Matrix attention(const Matrix& q, const Matrix& k, const Matrix& v, const AttentionShape& shape) {
   Matrix y(q.num_rows, q.num_columns);
   const std::int64_t d = shape.head_dim;

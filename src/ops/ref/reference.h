@@ -31,6 +31,7 @@ Matrix rope(const Matrix& x, std::int64_t num_heads, const std::vector<std::int3
             const std::vector<double>& inv_freq, double scale);
 Matrix silu_mul(const Matrix& x);
 std::vector<double> log_softmax(const std::vector<double>& logits);
+double kl_divergence(const std::vector<double>& p_logits, const std::vector<double>& q_logits);
 
 // One sequence. q: [num_queries, num_heads * d], the last rows of the context; k, v: [context_len,
 // num_kv_heads * d].

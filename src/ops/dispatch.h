@@ -1,5 +1,6 @@
 #pragma once
 #include "base/error.h"
+#include "ops/key_signs.h"
 #include "ops/kv_layer.h"
 #include "tensor/ctx.h"
 
@@ -19,6 +20,9 @@ inline void check_layer(const KvLayer& cache, const char* op) {
             layout.block_len % 64 == 0,
         "{}: a cache of {} heads of {}, {} tokens a block", op, layout.num_kv_heads, layout.head_dim,
         layout.block_len);
+  CHECK(layout.quant_bits == 0 || layout.quant_bits == 8 || layout.quant_bits == 4, "{}: a cache of {} bits",
+        op, layout.quant_bits);
+  CHECK(layout.head_dim <= kMaxHeadDim, "{}: head_dim {}, {} at most", op, layout.head_dim, kMaxHeadDim);
   CHECK(cache.block_stride >= layout.block_bytes(), "{}: blocks of {} bytes at a stride of {}", op,
         layout.block_bytes(), cache.block_stride);
 }

@@ -46,6 +46,8 @@ void rope(Ctx& ctx, const View& x, const View& table);
 // Writes k and v, [m, g, d] f32, to the slots of one layer's cache; slot = block * block_len + offset.
 void store_kv(Ctx& ctx, const View& k, const View& v, std::span<const std::int32_t> slots,
               const KvLayer& cache);
+// The keys of these slots, [m, g, d] f32, of a cache that is not quantised.
+void read_keys(Ctx& ctx, const KvLayer& cache, std::span<const std::int32_t> slots, const View& y);
 
 // Which tokens belong together in this step (see model/batch.h).
 struct AttentionBatch {

@@ -5,20 +5,43 @@
 
 namespace lmdeploy::ops {
 
+namespace {
+
+void check_slots(std::span<const std::int32_t> slots, const KvLayer& cache, const char* op) {
+  for (const std::int32_t slot : slots)
+    CHECK(slot >= 0 && slot < cache.num_blocks * cache.layout.block_len, "{}: slot {} of {} blocks", op, slot,
+          cache.num_blocks);
+}
+
+void bind_cache(ShapeMatcher& match, std::span<const std::int32_t> slots, const KvLayer& cache) {
+  match.bind("slots", 'm', static_cast<std::int64_t>(slots.size()));
+  match.bind("cache", 'g', cache.layout.num_kv_heads);
+  match.bind("cache", 'd', cache.layout.head_dim);
+}
+
+}  // namespace
+
 void store_kv(Ctx& ctx, const View& k, const View& v, std::span<const std::int32_t> slots,
               const KvLayer& cache) {
   check_device(ctx, "store_kv");
   check_layer(cache, "store_kv");
   ShapeMatcher match("store_kv");
-  match.bind("slots", 'm', static_cast<std::int64_t>(slots.size()));
-  match.bind("cache", 'g', cache.layout.num_kv_heads);
-  match.bind("cache", 'd', cache.layout.head_dim);
+  bind_cache(match, slots, cache);
   match("k", k, "mgd", {DType::f32});
   match("v", v, "mgd", {DType::f32});
-  for (const std::int32_t slot : slots)
-    CHECK(slot >= 0 && slot < cache.num_blocks * cache.layout.block_len, "store_kv: slot {} of {} blocks",
-          slot, cache.num_blocks);
+  check_slots(slots, cache, "store_kv");
   cpu::store_kv(ctx, k, v, slots, cache);
+}
+
+void read_keys(Ctx& ctx, const KvLayer& cache, std::span<const std::int32_t> slots, const View& y) {
+  check_device(ctx, "read_keys");
+  check_layer(cache, "read_keys");
+  CHECK(cache.layout.quant_bits == 0, "read_keys: a cache of {} bits", cache.layout.quant_bits);
+  ShapeMatcher match("read_keys");
+  bind_cache(match, slots, cache);
+  match("y", y, "mgd", {DType::f32});
+  check_slots(slots, cache, "read_keys");
+  cpu::read_keys(ctx, cache, slots, y);
 }
 
 }  // namespace lmdeploy::ops

@@ -1,123 +1,9 @@
-#include <limits>
-#include <numeric>
-
-#include "ops/ops_fixture.h"
+#include "ops/attention_fixture.h"
 
 namespace lmdeploy::ops {
 namespace {
 
-struct Shape4 {
-  std::int64_t num_heads;
-  std::int64_t num_kv_heads;
-  std::int64_t head_dim;
-};
-
-// A paged cache whose blocks are handed out in a random order and start full of NaN.
-class AttentionTest : public OpsTest {
- protected:
-  struct Sequence {
-    Tensor k;  // [context_len, g * d] f32
-    Tensor v;
-    Tensor q;  // [context_len, h * d] f32
-    std::vector<std::int32_t> blocks;
-  };
-
-  void make_cache(DType dtype, const Shape4& shape_in, std::int32_t block_len, std::int64_t num_blocks) {
-    shape = shape_in;
-    cache.layout = {dtype, static_cast<std::int32_t>(shape.num_kv_heads),
-                    static_cast<std::int32_t>(shape.head_dim), block_len};
-    cache.num_blocks = num_blocks;
-    cache.block_stride = cache.layout.block_bytes() * 3;  // as if of the second of three layers
-    memory = Tensor(host_allocator(), DType::u8, {num_blocks * cache.block_stride});
-    cache.data = memory.view().as<std::uint8_t>() + cache.layout.block_bytes();
-    forget();
-    free_blocks.resize(static_cast<std::size_t>(num_blocks));
-    std::iota(free_blocks.begin(), free_blocks.end(), 0);
-    std::shuffle(free_blocks.begin(), free_blocks.end(), rng);
-  }
-
-  void forget() {  // NaN in every type
-    std::memset(memory.view().data, 0xff, static_cast<std::size_t>(memory.view().bytes()));
-  }
-
-  Sequence make_sequence(std::int64_t len) {
-    Sequence s{random(DType::f32, len, shape.num_kv_heads * shape.head_dim),
-               random(DType::f32, len, shape.num_kv_heads * shape.head_dim),
-               random(DType::f32, len, shape.num_heads * shape.head_dim),
-               {}};
-    for (std::int64_t i = 0; i < len; i += cache.layout.block_len) {
-      s.blocks.push_back(free_blocks.back());
-      free_blocks.pop_back();
-    }
-    return s;
-  }
-
-  // One step: stores and attends to tokens [begin[i], end[i]) of each sequence.
-  Tensor step(const std::vector<const Sequence*>& seqs, const std::vector<std::int64_t>& begins,
-              const std::vector<std::int64_t>& ends, DType y_type = DType::f32) {
-    std::vector<std::int32_t> starts = {0}, lens, slots, tables;
-    std::size_t max_blocks = 0;
-    for (const Sequence* s : seqs) max_blocks = std::max(max_blocks, s->blocks.size());
-    for (std::size_t i = 0; i < seqs.size(); i++) {
-      starts.push_back(starts.back() + static_cast<std::int32_t>(ends[i] - begins[i]));
-      lens.push_back(static_cast<std::int32_t>(ends[i]));
-      std::vector<std::int32_t> table(max_blocks, 0);
-      std::copy(seqs[i]->blocks.begin(), seqs[i]->blocks.end(), table.begin());
-      tables.insert(tables.end(), table.begin(), table.end());
-      for (std::int64_t t = begins[i]; t < ends[i]; t++)
-        slots.push_back(table[static_cast<std::size_t>(t / cache.layout.block_len)] * cache.layout.block_len +
-                        static_cast<std::int32_t>(t % cache.layout.block_len));
-    }
-    const std::int64_t m = starts.back(), d = shape.head_dim;
-    const Tensor q = gather(seqs, begins, ends, &Sequence::q), k = gather(seqs, begins, ends, &Sequence::k),
-                 v = gather(seqs, begins, ends, &Sequence::v);
-    Tensor y = zeros(y_type, m, shape.num_heads * d);
-    store_kv(ctx, View(k.view().data, DType::f32, {m, shape.num_kv_heads, d}),
-             View(v.view().data, DType::f32, {m, shape.num_kv_heads, d}), slots, cache);
-    AttentionBatch batch;
-    batch.query_starts = starts;
-    batch.context_lens = lens;
-    batch.block_tables = tables;
-    batch.max_blocks = static_cast<std::int32_t>(max_blocks);
-    batch.scale = scale();
-    batch.sliding_window = static_cast<std::int32_t>(window);
-    attention(ctx, View(q.view().data, DType::f32, {m, shape.num_heads, d}), cache, batch, y);
-    return y;
-  }
-
-  static Tensor gather(const std::vector<const Sequence*>& seqs, const std::vector<std::int64_t>& begins,
-                       const std::vector<std::int64_t>& ends, Tensor Sequence::* member) {
-    std::int64_t m = 0;
-    for (std::size_t i = 0; i < seqs.size(); i++) m += ends[i] - begins[i];
-    Tensor all = zeros(DType::f32, m, ((*seqs[0]).*member).view().dim(1));
-    std::int64_t row = 0;
-    for (std::size_t i = 0; i < seqs.size(); i++)
-      for (std::int64_t t = begins[i]; t < ends[i]; t++, row++)
-        std::memcpy(all.view().row<float>(row), (seqs[i]->*member).view().template row<float>(t),
-                    static_cast<std::size_t>(all.view().dim(1)) * sizeof(float));
-    return all;
-  }
-
-  ref::Matrix expected(const Sequence& s, std::int64_t begin, std::int64_t end) const {
-    return ref::attention(
-        matrix(s.q.view().rows(begin, end - begin)), rounded(s.k.view().rows(0, end)),
-        rounded(s.v.view().rows(0, end)),
-        {shape.num_heads, shape.num_kv_heads, shape.head_dim, static_cast<double>(scale()), window});
-  }
-  ref::Matrix rounded(const View& view) const {  // what the cache can hold of it
-    const Tensor copy = zeros(cache.layout.dtype, view.dim(0), view.dim(1));
-    for (std::int64_t i = 0; i < view.shape.num_elements(); i++) set(copy, i, get(view, i));
-    return matrix(copy);
-  }
-
-  float scale() const { return 1 / std::sqrt(static_cast<float>(shape.head_dim)); }
-
-  Shape4 shape{};
-  std::int64_t window = 0;
-  KvLayer cache;
-  Tensor memory;
-  std::vector<std::int32_t> free_blocks;
-};
+constexpr std::int32_t kQuantBits[] = {0, 8, 4};
 
 TEST_P(AttentionTest, EqualsReference) {
   const Shape4 shapes[] = {{9, 3, 64}, {4, 2, 128}, {3, 1, 80}, {8, 8, 16}, {5, 5, 2}, {6, 2, 96}};
@@ -139,9 +25,10 @@ TEST_P(AttentionTest, EqualsReference) {
 // Whole, in chunks, token by token, and in a batch with others: the same bits.
 TEST_P(AttentionTest, RowsDoNotDependOnCompany) {
   for (const DType dtype : kFloatTypes)
-    for (const std::int64_t test_window : {0, 100}) {
-      make_cache(dtype, {4, 2, 64}, 64, 64);
-      window = test_window;
+    for (const std::int64_t test_case : {0, 1, 2, 3, 4, 5}) {
+      const std::int32_t quant_bits = kQuantBits[test_case / 2];
+      make_cache(dtype, {4, 2, 64}, 64, 64, quant_bits);
+      window = test_case % 2 == 0 ? 0 : 100;
       const std::int64_t len = 590;  // more than two splits
       const Sequence seq = make_sequence(len), other = make_sequence(200);
       const Tensor whole = step({&seq}, {0}, {len});
@@ -157,7 +44,8 @@ TEST_P(AttentionTest, RowsDoNotDependOnCompany) {
             batched ? step({&other, &seq}, {0, at}, {std::min<std::int64_t>(200, at + 1), at + chunk})
                     : step({&seq}, {at}, {at + chunk});
         const std::int64_t row = batched ? std::min<std::int64_t>(200, at + 1) : 0;
-        ASSERT_TRUE(same(y, at, row, chunk)) << dtype_name(dtype) << " tokens " << at << " + " << chunk;
+        ASSERT_TRUE(same(y, at, row, chunk))
+            << dtype_name(dtype) << ", " << quant_bits << " bits, tokens " << at << " + " << chunk;
         at += chunk;
       }
       ASSERT_EQ(at, len);
@@ -166,31 +54,45 @@ TEST_P(AttentionTest, RowsDoNotDependOnCompany) {
 
 // A block that another sequence filled with infinities and NaN is given to a new one.
 TEST_P(AttentionTest, StaleBlocksDoNotLeak) {
-  for (const DType dtype : kFloatTypes) {
-    make_cache(dtype, {2, 1, 64}, 64, 4);
-    const Sequence seq = make_sequence(67);
-    const Tensor clean = step({&seq}, {0}, {67});
-    for (std::int64_t i = 0; i < memory.view().bytes() / 2; i++)
-      static_cast<std::uint16_t*>(memory.view().data)[i] = i % 3 == 0 ? 0x7f80 : i % 3 == 1 ? 0xffff : 0x7c00;
-    for (std::int64_t t = 0; t < 67; t++) {
-      const Tensor y = step({&seq}, {t}, {t + 1});
-      ASSERT_EQ(
-          std::memcmp(y.view().data, clean.view().row<float>(t), static_cast<std::size_t>(y.view().bytes())),
-          0)
-          << dtype_name(dtype) << " token " << t;
+  for (const DType dtype : kFloatTypes)
+    for (const std::int32_t quant_bits : kQuantBits) {
+      make_cache(dtype, {2, 1, 64}, 64, 4, quant_bits);
+      const Sequence seq = make_sequence(67);
+      const Tensor clean = step({&seq}, {0}, {67});
+      for (std::int64_t i = 0; i < memory.view().bytes() / 2; i++)
+        static_cast<std::uint16_t*>(memory.view().data)[i] = i % 3 == 0   ? 0x7f80
+                                                             : i % 3 == 1 ? 0xffff
+                                                                          : 0x7c00;
+      for (std::int64_t t = 0; t < 67; t++) {
+        const Tensor y = step({&seq}, {t}, {t + 1});
+        ASSERT_EQ(std::memcmp(y.view().data, clean.view().row<float>(t),
+                              static_cast<std::size_t>(y.view().bytes())),
+                  0)
+            << dtype_name(dtype) << ", " << quant_bits << " bits, token " << t;
+      }
     }
-  }
 }
 
 // A number that is none must be seen: the sampler refuses a row of NaN.
 TEST_P(AttentionTest, NanInIsNanOut) {
-  make_cache(DType::bf16, {2, 1, 64}, 64, 4);
-  const Sequence seq = make_sequence(5);
-  set(seq.q, 3 * 128 + 7, std::numeric_limits<float>::quiet_NaN());
-  const Tensor y = step({&seq}, {0}, {5});
-  EXPECT_TRUE(std::isnan(get(y, 3 * 128)));
-  EXPECT_FALSE(std::isnan(get(y, 2 * 128)));
-  EXPECT_FALSE(std::isnan(get(y, 3 * 128 + 64)));
+  constexpr float kNan = std::numeric_limits<float>::quiet_NaN();
+  for (const std::int32_t quant_bits : kQuantBits) {
+    make_cache(DType::bf16, {2, 1, 64}, 64, 4, quant_bits);
+    const Sequence seq = make_sequence(5);
+    set(seq.q, 3 * 128 + 7, kNan);
+    const Tensor y = step({&seq}, {0}, {5});
+    EXPECT_TRUE(std::isnan(get(y, 3 * 128)));
+    EXPECT_FALSE(std::isnan(get(y, 2 * 128)));
+    EXPECT_FALSE(std::isnan(get(y, 3 * 128 + 64)));
+    if (quant_bits == 0) continue;  // there a token that weighs 0 spoils its tile
+    for (const Tensor* part : {&seq.k, &seq.v}) {
+      const Sequence& other = make_sequence(5);
+      set(part == &seq.k ? other.k : other.v, 3 * 64 + 7, kNan);
+      const Tensor z = step({&other}, {0}, {5});
+      EXPECT_FALSE(std::isnan(get(z, 2 * 128 + 7))) << quant_bits;
+      EXPECT_TRUE(std::isnan(get(z, 3 * 128 + 7)) && std::isnan(get(z, 4 * 128 + 7))) << quant_bits;
+    }
+  }
 }
 
 TEST_P(AttentionTest, BadBatchesAreNamed) {

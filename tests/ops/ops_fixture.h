@@ -26,6 +26,8 @@ struct Tolerance {
   }
   // Queries and weights are rounded to the cache's dtype where the instruction set multiplies bf16.
   static double attention(DType cache) { return cache == DType::bf16 ? 0.02 : 2e-5; }
+  // Codes of 0..255 around a middle: sums of larger numbers than the result.
+  static double quantized_attention(DType cache) { return 2 * attention(cache); }
 };
 
 // A CPU with a fixed number of threads and one instruction set; skipped where the machine lacks it.

@@ -5,6 +5,7 @@
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/key_signs.h"
 
 namespace lmdeploy::ops::cpu {
 namespace {
@@ -41,7 +42,7 @@ struct Scratch {
   char* queries;  // [kv heads, rows, head_dim] of the left operand's type
   float* scores;
   float* weights;
-  float* v_padded;
+  char* unpacked;
   char* states[2];
 };
 
@@ -128,7 +129,11 @@ class Attention {
   }
   std::int64_t scratch_bytes(std::int64_t rows) const {
     return 2 * state_bytes(rows) + rows * divide_up(d_, 16) * 64 + 2 * rows * kTokenBlock * kTypeBytes +
-           kTokenBlock * kBlockColumns * kTypeBytes;
+           unpacked_bytes();
+  }
+  std::int64_t unpacked_bytes() const {
+    const std::int64_t num_dimensions = cache_.layout.quant_bits == 0 ? 0 : divide_up(d_, 4) * 4;
+    return std::max(num_dimensions, kBlockColumns) * kTokenBlock * kTypeBytes;
   }
   Scratch scratch(int thread_idx) const {
     char* at = element(scratch_, thread_idx);
@@ -141,7 +146,7 @@ class Attention {
     for (char*& state : s.states) state = take(state_bytes(scratch_rows_));
     s.scores = reinterpret_cast<float*>(take(scratch_rows_ * kTokenBlock * kTypeBytes));
     s.weights = reinterpret_cast<float*>(take(scratch_rows_ * kTokenBlock * kTypeBytes));
-    s.v_padded = reinterpret_cast<float*>(take(kTokenBlock * kBlockColumns * kTypeBytes));
+    s.unpacked = take(unpacked_bytes());
     s.queries = at;
     return s;
   }
@@ -163,11 +168,23 @@ class Attention {
 
   // Gathers the tile's queries, head by head, in the type of the kernel.
   void gather_queries(const Tile& tile, char* to) const {
-    const auto cast = kernels_.cast[dtype_idx(DType::f32)][dtype_idx(q_type_)];
     const std::int64_t bytes = group_ * d_ * static_cast<std::int64_t>(dtype_bytes(q_type_));
     for (std::int64_t head = tile.first_kv_head; head < tile.first_kv_head + tile.num_kv_heads; head++)
       for (std::int64_t i = 0; i < tile.num_queries; i++, to += bytes)
-        cast(q_.row<float>(tile.first_row + i) + head * group_ * d_, to, group_ * d_);
+        gather_group(q_.row<float>(tile.first_row + i) + head * group_ * d_, to);
+  }
+
+  // Int4 keys are rotated, so their queries must be.
+  void gather_group(const float* from, char* to) const {
+    const auto cast = kernels_.cast[dtype_idx(DType::f32)][dtype_idx(q_type_)];
+    if (cache_.layout.quant_bits != 4) return cast(from, to, group_ * d_);
+    float rotated[kMaxHeadDim];
+    const std::int64_t bytes = d_ * static_cast<std::int64_t>(dtype_bytes(q_type_));
+    for (std::int64_t i = 0; i < group_; i++, from += d_, to += bytes) {
+      std::copy(from, from + d_, rotated);
+      kernels_.rotate_head(rotated, d_);
+      cast(rotated, to, d_);
+    }
   }
 
   AttentionTile kernel_tile(const Tile& tile, const Scratch& scratch) const {
@@ -186,18 +203,17 @@ class Attention {
     t.block_table = batch_.block_tables.data() + tile.seq_idx * batch_.max_blocks;
     t.scores = scratch.scores;
     t.weights = scratch.weights;
-    t.v_padded = scratch.v_padded;
+    t.unpacked = scratch.unpacked;
     return t;
   }
 
-  std::int64_t head_bytes() const {  // of one kv head in a token block
-    return 2 * d_ * kTokenBlock * static_cast<std::int64_t>(dtype_bytes(cache_.layout.dtype));
-  }
+  std::int64_t head_bytes() const { return 2 * cache_.layout.head_bytes(); }  // K and V of a token block
 
   // The tile's queries, gathered in `scratch`, against the tokens of one split.
   void add_split(const Tile& tile, std::int64_t split, const Scratch& scratch,
                  const SoftmaxState& state) const {
-    const auto attend = kernels_.attention[dtype_idx(cache_.layout.dtype)];
+    const KvLayout& layout = cache_.layout;
+    const auto attend = kernels_.attention[quant_idx(layout.quant_bits)][dtype_idx(layout.dtype)];
     const std::int64_t rows = rows_per_head(tile);
     const std::int64_t query_bytes = rows * d_ * static_cast<std::int64_t>(dtype_bytes(q_type_));
     AttentionTile t = kernel_tile(tile, scratch);

@@ -17,6 +17,7 @@ void rope_table(Ctx& ctx, std::span<const std::int32_t> positions, std::span<con
 void rope(Ctx& ctx, const View& x, const View& table);
 void store_kv(Ctx& ctx, const View& k, const View& v, std::span<const std::int32_t> slots,
               const KvLayer& cache);
+void read_keys(Ctx& ctx, const KvLayer& cache, std::span<const std::int32_t> slots, const View& y);
 void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y);
 void silu_mul(Ctx& ctx, const View& x, const View& y);
 void cast(Ctx& ctx, const View& x, const View& y);

@@ -3,6 +3,7 @@
 #include "ops/cpu/row_kernels.h"
 // row_kernels.h first: attention walks rows too.
 #include "ops/cpu/attention_kernel.h"
+#include "ops/cpu/kv_row_kernels.h"
 #include "ops/cpu/roof_kernels.h"
 
 namespace lmdeploy::ops::cpu {
@@ -13,7 +14,9 @@ constexpr Kernels make_kernels() {
   k.bf16_dot = kBf16Dot;
   const auto for_type = [&]<class T>(int i, T) {
     k.matmul[i] = multiply<T>;
-    k.attention[i] = attend<T>;
+    k.attention[quant_idx(0)][i] = attend<FloatBlock<T>>;
+    k.attention[quant_idx(8)][i] = attend<QuantizedBlock<LeftOf<T>, 8>>;
+    k.attention[quant_idx(4)][i] = attend<QuantizedBlock<LeftOf<T>, 4>>;
     k.finish_attention[i] = finish_attention<T>;
     k.rms_norm[i] = rms_norm<T>;
     k.silu_mul[i] = silu_mul<T>;
@@ -26,6 +29,8 @@ constexpr Kernels make_kernels() {
   for_type(dtype_idx(DType::f16), f16_t{});
   k.merge_attention = merge_attention;
   k.rope = rope;
+  k.rotate_head = rotate_head;
+  k.quantize_row = quantize_row;
   k.max = max;
   k.sum_exp = sum_exp;
   k.exp = exp_to;

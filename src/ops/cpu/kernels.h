@@ -45,6 +45,13 @@ struct Matmul {
   std::int64_t fetch_distance = 0;  // bytes that the first group of rows reads ahead
 };
 
+// One head of one token in a quantised cache.
+struct QuantizedRow {
+  std::uint8_t* codes;  // [head_dim], 0 .. 2^bits - 1
+  f16_t* scale;
+  f16_t* minimum;
+};
+
 // Running softmax of `num_rows` queries over a range of tokens.
 struct SoftmaxState {
   float* max = nullptr;  // [num_rows], -inf before the first token
@@ -67,9 +74,11 @@ struct AttentionTile {
   std::int64_t block_len = 0;
   std::int64_t token_block_bytes = 0;  // from 64 tokens of a block to the next 64
   const std::int32_t* block_table = nullptr;
-  float* scores = nullptr;   // scratch [num_rows, kTokenBlock]
-  void* weights = nullptr;   // scratch [num_rows, kTokenBlock] of q's type
-  void* v_padded = nullptr;  // scratch [kTokenBlock, kBlockColumns] of the cache's type
+  float* scores = nullptr;  // scratch [num_rows, kTokenBlock]
+  void* weights = nullptr;  // scratch [num_rows, kTokenBlock] of q's type
+  // Scratch for what cannot be multiplied where it lies, of the matmul's type: narrow blocks of values,
+  // [kTokenBlock, kBlockColumns]; codes, [max(head_dim rounded up to 4, kBlockColumns), kTokenBlock].
+  void* unpacked = nullptr;
 };
 
 // Index of f32, bf16, f16 in the tables below.
@@ -77,14 +86,19 @@ constexpr int dtype_idx(DType dtype) {
   return static_cast<int>(dtype);
 }
 inline constexpr int kNumFloatTypes = 3;
+// Index of KvLayout::quant_bits.
+constexpr int quant_idx(int quant_bits) {
+  return quant_bits == 0 ? 0 : quant_bits == 8 ? 1 : 2;
+}
+inline constexpr int kNumQuants = 3;
 
 struct Kernels {
   bool bf16_dot = false;  // bf16 weights and KV take a bf16 left operand; otherwise it is f32
 
   void (*matmul[kNumFloatTypes])(const Matmul&);
   // Adds the 64 tokens from first_token, a multiple of 64, to `state`.
-  void (*attention[kNumFloatTypes])(const AttentionTile&, std::int64_t first_token,
-                                    const SoftmaxState& state);
+  void (*attention[kNumQuants][kNumFloatTypes])(const AttentionTile&, std::int64_t first_token,
+                                                const SoftmaxState& state);
   void (*merge_attention)(const SoftmaxState& total, const SoftmaxState& part, std::int64_t num_rows,
                           std::int64_t acc_stride);
   // y[c] = acc[c] / sum
@@ -95,6 +109,9 @@ struct Kernels {
                                    void* y);
   void (*silu_mul[kNumFloatTypes])(const float* gate, const float* up, std::int64_t count, void* y);
   void (*rope)(float* x, const float* table, std::int64_t num_heads, std::int64_t head_dim);
+
+  void (*rotate_head)(float* x, std::int64_t head_dim);  // of int4 keys, and of queries that meet them
+  void (*quantize_row)(const float* x, std::int64_t count, int bits, const QuantizedRow& row);
 
   float (*max)(const float* x, std::int64_t count);  // NaN if there is one
   double (*sum_exp)(const float* x, float max, std::int64_t count);

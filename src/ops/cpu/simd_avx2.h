@@ -31,6 +31,9 @@ inline Vec load(const bf16_t* p) {
 inline Vec load(const f16_t* p) {
   return reinterpret_cast<Vec>(_mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p))));
 }
+inline VecInt load_bits16(const void* p) {  // zero-extended
+  return reinterpret_cast<VecInt>(_mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i*>(p))));
+}
 inline void store(float* p, Vec v) {
   _mm256_storeu_ps(p, reinterpret_cast<__m256>(v));
 }

@@ -32,6 +32,9 @@ inline Vec load(const bf16_t* p) {
 inline Vec load(const f16_t* p) {
   return reinterpret_cast<Vec>(_mm512_cvtph_ps(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(p))));
 }
+inline VecInt load_bits16(const void* p) {  // zero-extended
+  return reinterpret_cast<VecInt>(_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i*>(p))));
+}
 inline void store(float* p, Vec v) {
   _mm512_storeu_ps(p, reinterpret_cast<__m512>(v));
 }
@@ -61,6 +64,25 @@ inline VecInt splat_pair(const bf16_t* pair) {
 inline Vec dot_pairs(Vec acc, VecInt x, VecInt w) {
   return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(acc), reinterpret_cast<__m512bh>(x),
                                                 reinterpret_cast<__m512bh>(w)));
+}
+// 32 signed bytes as bf16.
+inline void unpack_bytes(const std::uint8_t* from, bf16_t* to) {
+  const __m128i* bytes = reinterpret_cast<const __m128i*>(from);
+  const __m512 low = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(bytes)));
+  const __m512 high = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(bytes + 1)));
+  _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+}
+// The low and the high nibbles of 32 bytes, minus 8, as bf16. vpermw takes five bits of an index: the table
+// holds its 16 values twice, and what lies above a low nibble does not matter.
+inline void unpack_nibbles(const std::uint8_t* from, bf16_t* low, bf16_t* high) {
+  alignas(64) static constexpr std::uint16_t kValues[32] = {
+      0xc100, 0xc0e0, 0xc0c0, 0xc0a0, 0xc080, 0xc040, 0xc000, 0xbf80, 0x0000, 0x3f80, 0x4000,
+      0x4040, 0x4080, 0x40a0, 0x40c0, 0x40e0, 0xc100, 0xc0e0, 0xc0c0, 0xc0a0, 0xc080, 0xc040,
+      0xc000, 0xbf80, 0x0000, 0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0, 0x40e0};
+  const __m512i values = _mm512_load_si512(kValues);
+  const __m512i words = _mm512_cvtepu8_epi16(_mm256_loadu_si256(reinterpret_cast<const __m256i*>(from)));
+  _mm512_storeu_si512(low, _mm512_permutexvar_epi16(words, values));
+  _mm512_storeu_si512(high, _mm512_permutexvar_epi16(_mm512_srli_epi16(words, 4), values));
 }
 // The step whose rate is the machine's peak.
 inline Vec peak_step(Vec acc, Vec x) {

@@ -48,7 +48,7 @@ Machine& machine() {
   return instance;
 }
 
-void set_rates(benchmark::State& state, double bytes, double flops) {
+void set_rates(benchmark::State& state, double bytes, double flops, bool int8 = false) {
   using benchmark::Counter;
   const Roofs& roofs = machine().roofs;
   const auto rate = Counter::kIsIterationInvariantRate;
@@ -58,27 +58,37 @@ void set_rates(benchmark::State& state, double bytes, double flops) {
   }
   if (flops > 0) {
     state.counters["GFLOP/s"] = Counter(flops / 1e9, rate);
-    state.counters["of_peak"] = Counter(flops / roofs.bf16_flops, rate);
+    state.counters["of_peak"] = Counter(flops / (int8 ? roofs.int8_ops : roofs.bf16_flops), rate);
   }
 }
 
+PackedMatrix random_matrix(const MatrixFormat& format, std::int64_t n, std::int64_t k) {
+  Machine& mc = machine();
+  const Tensor w = mc.random(format.dtype, n, k);
+  PackedMatrix packed = make_packed_matrix(mc.ctx, format, n, k);
+  if (format.quant)
+    quantize_rows(mc.ctx, w, packed, 0);
+  else
+    ops::pack_rows(mc.ctx, w, packed, 0);
+  return packed;
+}
+
 // Enough copies of the weights that each pass reads memory and not a cache.
-void linear(benchmark::State& state, DType dtype) {
+void linear(benchmark::State& state, const MatrixFormat& format) {
   constexpr std::int64_t kFlushBytes = 200 << 20;
   Machine& mc = machine();
   const std::int64_t m = state.range(0), n = state.range(1), k = state.range(2);
-  const Tensor x = mc.random(dtype, m, k), w = mc.random(dtype, n, k), y = mc.random(DType::f32, m, n);
+  const Tensor x = mc.random(format.dtype, m, k), y = mc.random(DType::f32, m, n);
+  const std::int64_t bytes = packed_matrix_bytes(format, n, k);
+  const std::int64_t num_copies = m > 16 ? 2 : std::max<std::int64_t>(1, kFlushBytes / bytes);
   std::vector<PackedMatrix> copies;
-  const std::int64_t num_copies = m > 16 ? 2 : std::max<std::int64_t>(1, kFlushBytes / w.view().bytes());
-  for (std::int64_t i = 0; i < num_copies; i++) {
-    copies.push_back(make_packed_matrix(mc.ctx, dtype, n, k));
-    pack_rows(mc.ctx, w, copies.back(), 0);
-  }
+  for (std::int64_t i = 0; i < num_copies; i++) copies.push_back(random_matrix(format, n, k));
   std::size_t next = 0;
   for (auto _ : state) ops::linear(mc.ctx, x, copies[next++ % copies.size()], y);
-  set_rates(state, static_cast<double>(copies[0].bytes()), 2.0 * static_cast<double>(m * n * k));
+  set_rates(state, static_cast<double>(copies[0].bytes()), 2.0 * static_cast<double>(m * n * k),
+            format.activations != Activations::as_they_are);
 }
-BENCHMARK_CAPTURE(linear, bf16, DType::bf16)
+BENCHMARK_CAPTURE(linear, bf16, MatrixFormat{DType::bf16})
     ->ArgNames({"m", "n", "k"})
     ->ArgsProduct({{1, 8, 512}, {2048}, {2048, 8192}})
     ->ArgsProduct({{1, 8, 512}, {16384}, {2048}})
@@ -86,8 +96,32 @@ BENCHMARK_CAPTURE(linear, bf16, DType::bf16)
     ->ArgsProduct({{1, 8, 512}, {576, 960, 3072}, {576}})
     ->ArgsProduct({{1, 8, 512}, {576}, {1536}})
     ->UseRealTime();
-BENCHMARK_CAPTURE(linear, f32, DType::f32)->ArgsProduct({{1, 8, 512}, {2048}, {2048}})->UseRealTime();
-BENCHMARK_CAPTURE(linear, f16, DType::f16)->ArgsProduct({{1, 8, 512}, {2048}, {2048}})->UseRealTime();
+BENCHMARK_CAPTURE(linear, f32, MatrixFormat{DType::f32})
+    ->ArgsProduct({{1, 8, 512}, {2048}, {2048}})
+    ->UseRealTime();
+BENCHMARK_CAPTURE(linear, f16, MatrixFormat{DType::f16})
+    ->ArgsProduct({{1, 8, 512}, {2048}, {2048}})
+    ->UseRealTime();
+
+MatrixFormat quantised(std::int32_t bits, std::int64_t group_size, Activations activations) {
+  return {DType::bf16, QuantFormat{bits, group_size, DType::f16}, activations};
+}
+void quantised_shapes(benchmark::internal::Benchmark* linear) {
+  linear->ArgNames({"m", "n", "k"})
+      ->ArgsProduct({{1, 8, 512}, {2048}, {2048, 8192}})
+      ->ArgsProduct({{1, 8, 512}, {16384}, {2048}})
+      ->UseRealTime();
+}
+BENCHMARK_CAPTURE(linear, w4_g128_int8, quantised(4, 128, Activations::int8_per_group))
+    ->Apply(quantised_shapes);
+BENCHMARK_CAPTURE(linear, w4_g32_int8, quantised(4, 32, Activations::int8_per_group))
+    ->Apply(quantised_shapes);
+BENCHMARK_CAPTURE(linear, w4_g128_exact, quantised(4, 128, Activations::as_they_are))
+    ->Apply(quantised_shapes);
+BENCHMARK_CAPTURE(linear, w8_g64_int8, quantised(8, 64, Activations::int8_per_group))
+    ->Apply(quantised_shapes);
+BENCHMARK_CAPTURE(linear, w8_g64_exact, quantised(8, 64, Activations::as_they_are))->Apply(quantised_shapes);
+BENCHMARK_CAPTURE(linear, w8a8, quantised(8, 2048, Activations::int8_per_row))->Apply(quantised_shapes);
 
 // batch sequences of `context` tokens, the last `queries` of each new.
 void attention(benchmark::State& state) {
@@ -153,7 +187,7 @@ void pack_rows(benchmark::State& state) {
   const std::int64_t n = 16384, k = 2048;
   const Tensor w = mc.random(DType::bf16, n, k);
   for (auto _ : state) {  // fresh pages each time, as at load
-    PackedMatrix packed = make_packed_matrix(mc.ctx, DType::bf16, n, k);
+    PackedMatrix packed = make_packed_matrix(mc.ctx, {DType::bf16}, n, k);
     ops::pack_rows(mc.ctx, w, packed, 0);
   }
   set_rates(state, static_cast<double>(w.view().bytes()), 0);
@@ -226,9 +260,10 @@ BENCHMARK(fork_join)->UseRealTime();
 
 int main(int argc, char** argv) {
   const auto& machine = lmdeploy::ops::machine();
-  fmt::print("{} threads, {}: read {:.1f} GB/s, {:.0f} GFLOP/s\n", machine.ctx.pool->num_threads(),
-             lmdeploy::cpu_isa_name(machine.ctx.cpu_isa), machine.roofs.read_bytes_per_s / 1e9,
-             machine.roofs.bf16_flops / 1e9);
+  fmt::print("{} threads, {}: read {:.1f} GB/s, {:.0f} GFLOP/s, int8 {:.0f} GOP/s\n",
+             machine.ctx.pool->num_threads(), lmdeploy::cpu_isa_name(machine.ctx.cpu_isa),
+             machine.roofs.read_bytes_per_s / 1e9, machine.roofs.bf16_flops / 1e9,
+             machine.roofs.int8_ops / 1e9);
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();
   return 0;

@@ -69,7 +69,7 @@ BenchMachine measure_around(const EngineFlags& flags, const std::function<void()
   machine.peak_resident_bytes = std::max(peak_of_loading, take_peak_resident_bytes());
   const ops::Roofs after = measure_roofs(flags);
   machine.roofs = {std::max(before.read_bytes_per_s, after.read_bytes_per_s),
-                   std::max(before.bf16_flops, after.bf16_flops)};
+                   std::max(before.bf16_flops, after.bf16_flops), std::max(before.int8_ops, after.int8_ops)};
   return machine;
 }
 

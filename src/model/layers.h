@@ -11,7 +11,7 @@ struct Linear {
   ops::PackedMatrix weight;  // [n, k]
   Tensor bias;               // [n] f32, or empty
 
-  // x: [m, k] of weight.dtype; y: [m, n] f32, overwritten or added to.
+  // x: [m, k] of weight.dtype(); y: [m, n] f32, overwritten or added to.
   void apply(Ctx& ctx, const View& x, const View& y, bool accumulate = false) const;
   std::int64_t bytes() const;
 };

@@ -99,7 +99,7 @@ Linear WeightReader::linear(std::span<const Source> sources, std::int64_t k, boo
 // then named as such, however large its numbers.
 ops::PackedMatrix WeightReader::matrix(std::span<const Source> sources, std::int64_t k) {
   for (const Source& source : sources) mapped(source.tensor.name, Shape{source.tensor.num_rows, k});
-  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, dtype_, total_rows(sources), k);
+  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, {dtype_}, total_rows(sources), k);
   for (const Source& source : sources) pack(source.tensor.name, result, source.moves);
   return result;
 }

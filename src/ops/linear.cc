@@ -10,7 +10,7 @@ void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const
   ShapeMatcher match("linear");
   match.bind("w", 'n', w.n);
   match.bind("w", 'k', w.k);
-  match("x", x, "mk", {w.dtype});
+  match("x", x, "mk", {w.dtype()});
   match("y", y, "mn", {DType::f32});
   if (!options.bias.empty()) match("bias", options.bias, "n", {DType::f32});
   cpu::linear(ctx, x, w, y, options);

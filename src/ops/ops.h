@@ -3,8 +3,8 @@
 // device; headers of ref/, cpu/ and cuda/ are private to this folder.
 //
 // Letters: m rows (tokens), n outputs, k inputs, h query heads, g kv heads, d head_dim, v vocabulary.
-// The residual stream and the outputs of linear layers are f32; what a linear layer reads has its weights'
-// dtype.
+// The residual stream and the outputs of linear layers are f32; what a linear layer reads has the dtype
+// of its weights' format.
 //
 // Numbers do not depend on company: an output element is accumulated in one order whatever m is, and
 // attention is split at fixed positions counted from 0. So a sequence's results are bit-equal alone, batched,
@@ -32,7 +32,7 @@ struct LinearOptions {
   View bias;                // [n] f32, or empty
   bool accumulate = false;  // y += instead of y =
 };
-// y = x W^T (+ bias). x: [m, k] of w.dtype; y: [m, n] f32.
+// y = x W^T (+ bias). x: [m, k] of w.dtype(); y: [m, n] f32.
 void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options = {});
 
 // Row i: cos(positions[i] * inv_freq) * scale in [0, d/2), sin(...) * scale in [d/2, d). y: [m, d] f32;

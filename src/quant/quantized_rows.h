@@ -9,8 +9,9 @@ namespace lmdeploy {
 
 // w = (q - zero) * scale, with one scale and one zero for `group_size` consecutive inputs of an output.
 struct QuantFormat {
-  std::int32_t bits = 4;          // 4 or 8
-  std::int64_t group_size = 128;  // inputs; divides k
+  std::int32_t bits = 4;           // 4 or 8
+  std::int64_t group_size = 128;   // inputs; divides k
+  DType scale_dtype = DType::f32;  // what holds the scales exactly: f32, f16 or bf16
 
   bool operator==(const QuantFormat& other) const noexcept = default;
 };

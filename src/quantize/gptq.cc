@@ -44,7 +44,7 @@ void round_block(Ctx& ctx, const Rounding& rounding, std::int64_t first_row, std
   const std::int64_t k = work.dim(1), end = std::min(first + kBlock, k), size = end - first;
   const View gains = rounding.feedback.gains.view().rows(first, size), block = work.columns(first, size);
   if (end < k) {
-    ops::PackedMatrix later = ops::make_packed_matrix(ctx, DType::f32, size, k - end);
+    ops::PackedMatrix later = ops::make_packed_matrix(ctx, {DType::f32}, size, k - end);
     ops::pack_rows(ctx, gains.columns(end, k - end), later, 0);
     ops::linear(ctx, work.columns(end, k - end), later, block, {.bias = {}, .accumulate = true});
   }

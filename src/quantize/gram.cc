@@ -33,7 +33,7 @@ void Gram::add_slice(const View& x) {
   transpose(ctx_, x, columns);
   for (std::int64_t first = 0; first < k; first += kStripColumns) {
     const std::int64_t count = std::min(kStripColumns, k - first);
-    ops::PackedMatrix strip = ops::make_packed_matrix(ctx_, x.dtype, count, m);
+    ops::PackedMatrix strip = ops::make_packed_matrix(ctx_, {x.dtype}, count, m);
     ops::pack_rows(ctx_, columns.rows(first, count), strip, 0);
     ops::linear(ctx_, columns.rows(0, first + count), strip,
                 sum_.view().rows(0, first + count).columns(first, count), {.bias = {}, .accumulate = true});

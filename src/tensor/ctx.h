@@ -6,7 +6,8 @@ namespace lmdeploy {
 
 enum class Device { cpu, cuda };
 
-// Instruction sets that the CPU kernels are built for, best last.
+// Instruction sets that the CPU kernels are built for, best last. avx512_bf16 includes VNNI, which every
+// processor with bf16 has.
 enum class CpuIsa { generic, avx2, avx512_bf16 };
 
 const char* cpu_isa_name(CpuIsa isa);  // "x86-64", "AVX2", "AVX-512 bf16"

@@ -6,7 +6,7 @@ namespace {
 class LinearTest : public OpsTest {
  protected:
   PackedMatrix pack(const View& w, DType dtype) {
-    PackedMatrix packed = make_packed_matrix(ctx, dtype, w.dim(0), w.dim(1));
+    PackedMatrix packed = make_packed_matrix(ctx, {dtype}, w.dim(0), w.dim(1));
     pack_rows(ctx, w, packed, 0);
     return packed;
   }

@@ -13,7 +13,7 @@ TEST_P(PackedMatrixTest, KeepsEveryElement) {
            {std::pair<std::int64_t, std::int64_t>{1, 1}, {64, 64}, {130, 33}, {71, 1030}}) {
         const Tensor source = random(from, n, k + 1);
         const View rows = source.view().columns(1, k);
-        PackedMatrix packed = make_packed_matrix(ctx, to, n, k);
+        PackedMatrix packed = make_packed_matrix(ctx, {to}, n, k);
         const std::int64_t cut = n / 3;
         pack_rows(ctx, rows.rows(cut, n - cut), packed, cut);
         pack_rows(ctx, rows.rows(0, cut), packed, 0);
@@ -34,7 +34,7 @@ TEST_P(PackedMatrixTest, KeepsEveryElement) {
 TEST_P(PackedMatrixTest, PaddingIsZero) {
   for (const DType dtype : kFloatTypes) {
     const Tensor source = random(dtype, 70, 9);
-    PackedMatrix packed = make_packed_matrix(ctx, dtype, 70, 9);
+    PackedMatrix packed = make_packed_matrix(ctx, {dtype}, 70, 9);
     pack_rows(ctx, source, packed, 0);
     double sum = 0, expected = 0;
     const auto count = packed.bytes() / static_cast<std::int64_t>(dtype_bytes(dtype));
@@ -47,7 +47,7 @@ TEST_P(PackedMatrixTest, PaddingIsZero) {
 }
 
 TEST_P(PackedMatrixTest, RowsOutsideAreRefused) {
-  PackedMatrix packed = make_packed_matrix(ctx, DType::f32, 4, 4);
+  PackedMatrix packed = make_packed_matrix(ctx, {DType::f32}, 4, 4);
   EXPECT_THROW(pack_rows(ctx, random(DType::f32, 3, 4), packed, 2), CheckFailure);
   EXPECT_THROW(pack_rows(ctx, random(DType::f32, 1, 5), packed, 0), CheckFailure);
 }

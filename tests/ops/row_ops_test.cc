@@ -17,7 +17,7 @@ TEST_P(RowOpsTest, Embed) {
       const Tensor y = zeros(DType::f32, 6, k);
       embed(ctx, ids, table, y);
       expect_close(y, ref::embed(ids, matrix(table)), 0, "embed");
-      PackedMatrix packed = make_packed_matrix(ctx, dtype, 70, k);
+      PackedMatrix packed = make_packed_matrix(ctx, {dtype}, 70, k);
       pack_rows(ctx, table, packed, 0);
       const Tensor z = zeros(DType::f32, 6, k);
       embed(ctx, ids, packed, z);

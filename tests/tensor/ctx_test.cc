@@ -23,7 +23,8 @@ TEST(Ctx, TheBestIsaIsOneThatTheMachineHas) {
   };
   CpuIsa expected = CpuIsa::generic;
   if (has("avx2") && has("fma") && has("f16c")) expected = CpuIsa::avx2;
-  if (has("avx512f") && has("avx512bw") && has("avx512vl") && has("avx512_bf16"))
+  if (has("avx512f") && has("avx512bw") && has("avx512vl") && has("avx512dq") && has("avx512_vnni") &&
+      has("avx512_bf16"))
     expected = CpuIsa::avx512_bf16;
   EXPECT_EQ(best_cpu_isa(), expected);
   EXPECT_EQ(Ctx{}.cpu_isa, expected);

@@ -5,8 +5,11 @@
 
 namespace lmdeploy::ops::cpu {
 
-PackedMatrix make_packed_matrix(Ctx& ctx, DType dtype, std::int64_t n, std::int64_t k);
+std::int64_t packed_matrix_bytes(const MatrixFormat& format, std::int64_t n, std::int64_t k);
+PackedMatrix make_packed_matrix(Ctx& ctx, const MatrixFormat& format, std::int64_t n, std::int64_t k);
 void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row);
+void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& matrix, std::int64_t first_row);
+void quantize_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row);
 
 void embed(Ctx& ctx, std::span<const std::int32_t> ids, const View& table, const View& y);
 void embed(Ctx& ctx, std::span<const std::int32_t> ids, const PackedMatrix& table, const View& y);

@@ -1,6 +1,7 @@
 #include "ops/cpu/kernels.h"
 
 #include "base/error.h"
+#include "ops/cpu/quantized_kernels.h"
 
 namespace lmdeploy::ops::cpu {
 
@@ -15,6 +16,19 @@ const Kernels& kernels(CpuIsa isa) {
   }
   CHECK(false, "no kernels for instruction set {}", static_cast<int>(isa));
   return kGenericKernels;
+}
+
+const QuantizedKernels& quantized_kernels(CpuIsa isa) {
+  switch (isa) {
+    case CpuIsa::generic:
+      return kGenericQuantizedKernels;
+    case CpuIsa::avx2:
+      return kAvx2QuantizedKernels;
+    case CpuIsa::avx512_bf16:
+      return kAvx512QuantizedKernels;
+  }
+  CHECK(false, "no kernels for instruction set {}", static_cast<int>(isa));
+  return kGenericQuantizedKernels;
 }
 
 }  // namespace lmdeploy::ops::cpu

@@ -72,17 +72,6 @@ inline void add_step(Vec (&acc)[kRows][kVectors], const X* x, std::int64_t x_str
   }
 }
 
-// Of a vector of which `count` lanes, perhaps none, are in y.
-inline Vec load_at_most(const float* p, std::int64_t count) {
-  return count >= kLanes ? load(p) : count > 0 ? load_part(p, count) : Vec{};
-}
-inline void store_at_most(float* p, Vec v, std::int64_t count) {
-  if (count >= kLanes)
-    store(p, v);
-  else if (count > 0)
-    store_part(p, v, count);
-}
-
 // Accumulators must stay in registers: every loop over them is unrolled.
 template <int kRows, int kVectors, class Read>
 inline void begin_tile(Vec (&acc)[kRows][kVectors], const Matmul& m, const float* y, std::int64_t column,

@@ -9,6 +9,7 @@
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/quantized_layout.h"
 
 namespace lmdeploy::ops::cpu {
 namespace {
@@ -76,17 +77,17 @@ struct Part {  // the rows of `source` that fall into one block
 
 template <class T>
 void pack_part(const Kernels& k, const View& source, PackedMatrix& matrix, const Part& part) {
-  const std::int64_t pair = pair_of(matrix.dtype), num_steps = (matrix.k + pair - 1) / pair;
+  const std::int64_t pair = pair_of(matrix.dtype()), num_steps = (matrix.k + pair - 1) / pair;
   T* block =
       static_cast<T*>(matrix.data.view().data) + part.block * num_steps * kBlockColumns + part.row_in_block;
   const auto element_bytes = static_cast<std::int64_t>(dtype_bytes(source.dtype));
-  if (source.dtype == matrix.dtype && matrix.k % pair == 0) {
+  if (source.dtype == matrix.dtype() && matrix.k % pair == 0) {
     pack_steps<T>(element(source, part.source_row), source.row_stride * element_bytes, part.num_rows,
                   num_steps, block);
     return;
   }
   alignas(64) std::array<float, kChunk> converted;
-  const auto cast = k.cast[dtype_idx(source.dtype)][dtype_idx(matrix.dtype)];
+  const auto cast = k.cast[dtype_idx(source.dtype)][dtype_idx(matrix.dtype())];
   for (std::int64_t row = 0; row < part.num_rows; row++)
     for (std::int64_t column = 0; column < matrix.k; column += kChunk) {
       const std::int64_t count = std::min(kChunk, matrix.k - column), steps = (count + pair - 1) / pair;
@@ -98,23 +99,34 @@ void pack_part(const Kernels& k, const View& source, PackedMatrix& matrix, const
     }
 }
 
+std::int64_t block_bytes(const MatrixFormat& format, std::int64_t k) {
+  if (format.quant) return QuantizedLayout(*format.quant, k).block_bytes();
+  const std::int64_t pair = pair_of(format.dtype);
+  return (k + pair - 1) / pair * pair * kBlockColumns * static_cast<std::int64_t>(dtype_bytes(format.dtype));
+}
+
+std::int64_t num_blocks(std::int64_t n) {
+  return (n + kBlockColumns - 1) / kBlockColumns;
+}
+
 }  // namespace
 
-PackedMatrix make_packed_matrix(Ctx& ctx, DType dtype, std::int64_t n, std::int64_t k) {
+std::int64_t packed_matrix_bytes(const MatrixFormat& format, std::int64_t n, std::int64_t k) {
+  const std::int64_t bytes = num_blocks(n) * block_bytes(format, k);
+  const std::int64_t unit = bytes >= kHugePageWorthBytes ? kHugePageBytes : 1;
+  return (bytes + unit - 1) / unit * unit;
+}
+
+PackedMatrix make_packed_matrix(Ctx& ctx, const MatrixFormat& format, std::int64_t n, std::int64_t k) {
   PackedMatrix matrix;
-  matrix.dtype = dtype;
+  matrix.format = format;
   matrix.n = n;
   matrix.k = k;
-  const std::int64_t pair = pair_of(dtype), num_blocks = (n + kBlockColumns - 1) / kBlockColumns;
-  const std::int64_t block_bytes =
-      (k + pair - 1) / pair * pair * kBlockColumns * static_cast<std::int64_t>(dtype_bytes(dtype));
-  matrix.packed_bytes = num_blocks * block_bytes;
-  const bool whole_pages = matrix.packed_bytes >= kHugePageWorthBytes;
-  const std::int64_t unit = whole_pages ? kHugePageBytes : 1;
-  matrix.data = Tensor(*ctx.allocator, DType::u8, {(matrix.packed_bytes + unit - 1) / unit * unit});
-  if (n % kBlockColumns != 0)  // only here are there rows that pack_rows will not write
-    std::memset(matrix.data.view().as<std::uint8_t>() + (num_blocks - 1) * block_bytes, 0,
-                static_cast<std::size_t>(block_bytes));
+  matrix.packed_bytes = num_blocks(n) * block_bytes(format, k);
+  matrix.data = Tensor(*ctx.allocator, DType::u8, {cpu::packed_matrix_bytes(format, n, k)});
+  if (n % kBlockColumns != 0)  // only here are there rows that nobody will write
+    std::memset(matrix.data.view().as<std::uint8_t>() + (num_blocks(n) - 1) * block_bytes(format, k), 0,
+                static_cast<std::size_t>(block_bytes(format, k)));
   return matrix;
 }
 
@@ -127,7 +139,7 @@ void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t 
     const std::int64_t begin = std::max(first_row, block * kBlockColumns);
     const std::int64_t end = std::min(end_row, (block + 1) * kBlockColumns);
     const Part part{begin - first_row, end - begin, block, begin - block * kBlockColumns};
-    if (matrix.dtype == DType::f16)
+    if (matrix.dtype() == DType::f16)
       pack_part<std::uint16_t>(k, source, matrix, part);
     else  // one float, or a pair of bf16
       pack_part<std::uint32_t>(k, source, matrix, part);

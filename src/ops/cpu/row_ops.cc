@@ -4,6 +4,7 @@
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
+#include "ops/cpu/quantized_layout.h"
 
 namespace lmdeploy::ops::cpu {
 
@@ -18,7 +19,7 @@ namespace {
 
 template <class T>
 void unpack_row(const PackedMatrix& table, std::int64_t id, float* y) {
-  const std::int64_t pair = pair_of(table.dtype), step = kBlockColumns * pair;
+  const std::int64_t pair = pair_of(table.dtype()), step = kBlockColumns * pair;
   const T* row = static_cast<const T*>(table.data.view().data) +
                  id / kBlockColumns * ((table.k + pair - 1) / pair) * step + id % kBlockColumns * pair;
   for (std::int64_t c = 0; c < table.k; c++) y[c] = to_float(row[c / pair * step + c % pair]);
@@ -30,9 +31,11 @@ void embed(Ctx& ctx, std::span<const std::int32_t> ids, const PackedMatrix& tabl
   constexpr std::int64_t kMissCost = 8;  // every pair lies in a cache line of its own
   parallel_rows(ctx, y.dim(0), y.dim(1) * kMissCost, [&](std::int64_t row) {
     const std::int64_t id = ids[static_cast<std::size_t>(row)];
-    if (table.dtype == DType::bf16)
+    if (table.format.quant)
+      unpack_quantized_row(table, id, y.row<float>(row));
+    else if (table.dtype() == DType::bf16)
       unpack_row<bf16_t>(table, id, y.row<float>(row));
-    else if (table.dtype == DType::f16)
+    else if (table.dtype() == DType::f16)
       unpack_row<f16_t>(table, id, y.row<float>(row));
     else
       unpack_row<float>(table, id, y.row<float>(row));

@@ -30,6 +30,17 @@ void store_part(T* p, Vec v, std::int64_t count) {
   __builtin_memcpy(p, lanes, static_cast<std::size_t>(count) * sizeof(T));
 }
 
+// Of a vector of which `count` lanes, perhaps none, are there.
+inline Vec load_at_most(const float* p, std::int64_t count) {
+  return count >= kLanes ? load(p) : count > 0 ? load_part(p, count) : Vec{};
+}
+inline void store_at_most(float* p, Vec v, std::int64_t count) {
+  if (count >= kLanes)
+    store(p, v);
+  else if (count > 0)
+    store_part(p, v, count);
+}
+
 // The larger one; b where one is NaN.
 inline Vec larger(Vec a, Vec b) {
   return a > b ? a : b;

@@ -1,0 +1,106 @@
+#include <limits>
+
+#include "ops/quantized_fixture.h"
+
+namespace lmdeploy::ops {
+namespace {
+
+class QuantizedMatrixTest : public QuantizedTest {
+ protected:
+  Tensor read_back(const PackedMatrix& packed) {
+    Tensor back = zeros(DType::f32, packed.n, packed.k);
+    std::vector<std::int32_t> ids;
+    for (std::int32_t i = 0; i < packed.n; i++) ids.push_back(i);
+    embed(ctx, ids, packed, back);
+    return back;
+  }
+};
+
+// Reading rows back through embed gives what was packed, in any pieces.
+TEST_P(QuantizedMatrixTest, KeepsEveryElement) {
+  for (const std::int32_t bits : {4, 8})
+    for (const DType scales : kFloatTypes)
+      for (const std::int64_t group_size : {1, 7, 32, 128, 1030})
+        for (const std::int64_t n : {1, 64, 130}) {
+          const QuantFormat format{bits, group_size, scales};
+          const Weights w = random_weights(format, n, group_size * 2);
+          PackedMatrix packed = make_packed_matrix(ctx, {DType::bf16, format}, n, group_size * 2);
+          const std::int64_t cut = n / 3;
+          pack_quantized_rows(ctx, w.rows(cut, n - cut), packed, cut);
+          pack_quantized_rows(ctx, w.rows(0, cut), packed, 0);
+          expect_close(read_back(packed), w.values(), 1e-7,
+                       fmt::format("{} bits, groups of {}, {} rows", bits, group_size, n));
+        }
+}
+
+TEST_P(QuantizedMatrixTest, BytesAreWhatIsAllocated) {
+  for (const std::int32_t bits : {4, 8})
+    for (const std::int64_t n : {1, 100, 5000}) {
+      const MatrixFormat format{DType::bf16, QuantFormat{bits, 128, DType::f16}};
+      const PackedMatrix packed = make_packed_matrix(ctx, format, n, 512);
+      EXPECT_EQ(packed.data.view().bytes(), packed_matrix_bytes(format, n, 512));
+      EXPECT_EQ(packed.bytes(), (n + 63) / 64 * 64 * 512 / 128 * (128 * bits / 8 + 2 + 1));
+    }
+}
+
+// The nearest of a group's values: nothing is farther from its float than half a step of the grid.
+TEST_P(QuantizedMatrixTest, QuantizeRowsRoundsToTheNearest) {
+  for (const DType from : kFloatTypes)
+    for (const std::int32_t bits : {4, 8})
+      for (const std::int64_t n : {1, 67, 600}) {
+        const std::int64_t group_size = 32, k = 96;
+        const Tensor source = random(from, n, k + 1, 0.02);
+        const View rows = source.view().columns(1, k);
+        PackedMatrix packed =
+            make_packed_matrix(ctx, {DType::bf16, QuantFormat{bits, group_size, DType::f16}}, n, k);
+        quantize_rows(ctx, rows, packed, 0);
+        const Tensor back = read_back(packed);
+        for (std::int64_t r = 0; r < n; r++)
+          for (std::int64_t c = 0; c < k; c++) {
+            float low = 0, high = 0;
+            for (std::int64_t i = c / group_size * group_size; i < (c / group_size + 1) * group_size; i++) {
+              low = std::min(low, get(rows, r * rows.row_stride + i));
+              high = std::max(high, get(rows, r * rows.row_stride + i));
+            }
+            // Half a step; at the ends of the range also what rounding the scale and the zero takes away.
+            const float value = get(rows, r * rows.row_stride + c), step = (high - low) / ((1 << bits) - 1);
+            const float tolerance = value > low + step && value < high - step ? 0.505F : 1.2F;
+            ASSERT_NEAR(get(back, r * k + c), value, tolerance * step)
+                << dtype_name(from) << ", " << bits << " bits [" << r << ", " << c << "]";
+          }
+      }
+}
+
+TEST_P(QuantizedMatrixTest, QuantizeRowsKeepsZerosAndWhatIsNotANumber) {
+  const Tensor source = zeros(DType::f32, 2, 64);
+  set(source, 3, std::numeric_limits<float>::quiet_NaN());
+  set(source, 64 + 5, -1.5F);
+  PackedMatrix packed = make_packed_matrix(ctx, {DType::f32, QuantFormat{8, 32}}, 2, 64);
+  quantize_rows(ctx, source, packed, 0);
+  const Tensor back = read_back(packed);
+  for (std::int64_t c = 0; c < 128; c++)
+    if (c < 32)
+      EXPECT_TRUE(std::isnan(get(back, c)));
+    else
+      EXPECT_FLOAT_EQ(get(back, c), c == 64 + 5 ? -1.5F : 0.0F);
+}
+
+TEST_P(QuantizedMatrixTest, WrongFormatsAndShapesAreRefused) {
+  const auto make = [&](std::int32_t bits, std::int64_t group_size) {
+    return make_packed_matrix(ctx, {DType::f32, QuantFormat{bits, group_size}}, 4, 64);
+  };
+  EXPECT_THROW(make(3, 32), CheckFailure);
+  EXPECT_THROW(make(4, 48), CheckFailure);
+  EXPECT_THROW(make(4, 0), CheckFailure);
+  PackedMatrix packed = make(4, 32), floats = make_packed_matrix(ctx, {DType::f32}, 4, 64);
+  const Weights w = random_weights({4, 32}, 3, 64);
+  EXPECT_THROW(pack_quantized_rows(ctx, w.rows(), packed, 2), CheckFailure);
+  EXPECT_THROW(pack_quantized_rows(ctx, w.rows(), floats, 0), CheckFailure);
+  EXPECT_THROW(pack_rows(ctx, random(DType::f32, 3, 64), packed, 0), CheckFailure);
+  EXPECT_THROW(quantize_rows(ctx, random(DType::f32, 3, 64), floats, 0), CheckFailure);
+}
+
+INSTANTIATE_FOR_ISAS(QuantizedMatrixTest);
+
+}  // namespace
+}  // namespace lmdeploy::ops

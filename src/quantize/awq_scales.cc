@@ -6,7 +6,7 @@
 namespace lmdeploy {
 namespace {
 
-constexpr float kSmallest = 1e-4F;  // of a scale, and of a factor of it: LMDeploy's bound
+constexpr double kSmallest = 1e-4;  // of a scale, and of a factor of it: LMDeploy's bound
 
 }  // namespace
 
@@ -35,21 +35,23 @@ std::vector<float> relative_weight_sizes(std::span<const View> weights, std::int
   return result;
 }
 
-std::vector<float> rule_scales(std::span<const float> input_max, std::span<const float> weight_sizes) {
-  CHECK(input_max.size() == weight_sizes.size(), "{} inputs, {} weight sizes", input_max.size(),
+std::vector<float> balanced_scales(std::span<const float> input_sizes, std::span<const float> weight_sizes,
+                                   double ratio) {
+  CHECK(input_sizes.size() == weight_sizes.size(), "{} inputs, {} weight sizes", input_sizes.size(),
         weight_sizes.size());
-  std::vector<float> scales(input_max.size());
-  float low = 0, high = 0;  // of the scales of living inputs
+  std::vector<double> scales(input_sizes.size());
+  double low = 0, high = 0;  // of the scales of living inputs
   for (std::size_t i = 0; i < scales.size(); i++) {
-    if (!(input_max[i] > 0)) continue;
-    scales[i] =
-        std::max(kSmallest, std::sqrt(input_max[i]) / std::max(kSmallest, std::sqrt(weight_sizes[i])));
+    if (!(input_sizes[i] > 0) || !std::isfinite(input_sizes[i])) continue;
+    const double divisor = std::max(kSmallest, std::pow(static_cast<double>(weight_sizes[i]), 1 - ratio));
+    scales[i] = std::max(kSmallest, std::pow(static_cast<double>(input_sizes[i]), ratio) / divisor);
     low = low == 0 ? scales[i] : std::min(low, scales[i]);
     high = std::max(high, scales[i]);
   }
-  const float middle = std::sqrt(low) * std::sqrt(high);
-  for (float& scale : scales) scale = scale > 0 ? scale / middle : 1;
-  return scales;
+  const double middle = std::sqrt(low * high);
+  std::vector<float> result;
+  for (const double scale : scales) result.push_back(scale > 0 ? static_cast<float>(scale / middle) : 1.0F);
+  return result;
 }
 
 void multiply_columns(Ctx& ctx, const View& weight, std::span<const float> factors) {

@@ -13,10 +13,15 @@ namespace lmdeploy {
 std::vector<float> relative_weight_sizes(std::span<const View> weights /* [n, k] f32 */,
                                          std::int64_t group_size);
 
-// LMDeploy's rule, without a search: s = a^0.5 / w^0.5, divided by sqrt(max s * min s). a: [k], the largest
-// |x| of each input; w: [k], relative_weight_sizes. An input that is always 0 keeps the scale 1, since
-// nothing is known of it.
-std::vector<float> rule_scales(std::span<const float> input_max, std::span<const float> weight_sizes);
+// s = x^ratio / w^(1 - ratio), divided by sqrt(max s * min s). x: [k], how large each input is; w: [k],
+// relative_weight_sizes. An input that is always 0, or overflows, keeps the scale 1: nothing is known of it.
+std::vector<float> balanced_scales(std::span<const float> input_sizes, std::span<const float> weight_sizes,
+                                   double ratio);
+
+// LMDeploy's rule, which needs no search. input_max: [k], the largest |x| of each input.
+inline std::vector<float> rule_scales(std::span<const float> input_max, std::span<const float> weight_sizes) {
+  return balanced_scales(input_max, weight_sizes, 0.5);
+}
 
 void multiply_columns(Ctx& ctx, const View& weight /* [n, k] f32 */, std::span<const float> factors);
 void divide_rows(Ctx& ctx, const View& weight /* [n, k] f32 */, std::span<const float> divisors);

@@ -10,65 +10,85 @@ namespace lmdeploy {
 namespace {
 
 constexpr std::int64_t kOutputsPerWord = 8;
-constexpr std::array<std::int64_t, 8> kOutputOfNibble{0, 2, 4, 6, 1, 3, 5, 7};
+// Of nibbles 0, 2, 4, 6 and of 1, 3, 5, 7.
+constexpr std::array<std::int64_t, 4> kEvenOutputs{0, 4, 1, 5};
+constexpr std::array<std::int64_t, 4> kOddOutputs{2, 6, 3, 7};
 
-// 8 x 8 bytes. One word column of eight inputs, spread out, has an input in each word and an output in each
-// byte; transposed, an output in each word, as the rows want it.
-using Tile = std::array<std::uint64_t, 8>;
+using Words = std::array<std::uint32_t, 8>;  // one word column of eight inputs
+// Two blocks of 4 x 4 bytes side by side: inputs 0 to 3 in the lower halves, 4 to 7 in the upper ones.
+// Before transposition a word has an input of each block and in its bytes four outputs, after it an output
+// and in its bytes eight inputs, as the rows want them.
+using Blocks = std::array<std::uint64_t, 4>;
 
-// Transposition by swapping ever smaller off-diagonal blocks (Warren, Hacker's Delight, section 7-3).
-void transpose(Tile& tile) {
-  constexpr std::array<std::uint64_t, 3> kLowHalves{0x0000'0000'ffff'ffff, 0x0000'ffff'0000'ffff,
-                                                    0x00ff'00ff'00ff'00ff};
-  std::size_t width = 4;
-  for (const std::uint64_t low_half : kLowHalves) {
-    const std::size_t shift = 8 * width;
-    for (std::size_t i = 0; i < tile.size(); i++) {
-      if ((i & width) != 0) continue;
-      const std::uint64_t difference = ((tile[i] >> shift) ^ tile[i + width]) & low_half;
-      tile[i] ^= difference << shift;
-      tile[i + width] ^= difference;
-    }
-    width /= 2;
+void swap_corners(std::uint64_t& a, std::uint64_t& b, int shift, std::uint64_t low) {
+  const std::uint64_t difference = ((a >> shift) ^ b) & low;
+  a ^= difference << shift;
+  b ^= difference;
+}
+
+// By swapping ever smaller blocks off the diagonal (Warren, Hacker's Delight, section 7-3).
+void transpose(Blocks& blocks) {
+  swap_corners(blocks[0], blocks[2], 16, 0x0000'ffff'0000'ffff);
+  swap_corners(blocks[1], blocks[3], 16, 0x0000'ffff'0000'ffff);
+  swap_corners(blocks[0], blocks[1], 8, 0x00ff'00ff'00ff'00ff);
+  swap_corners(blocks[2], blocks[3], 8, 0x00ff'00ff'00ff'00ff);
+}
+
+// The nibbles from bit `shift` on of every byte, one after the other by output.
+Blocks spread(const Words& words, int shift) {
+  Blocks blocks;
+  for (std::size_t i = 0; i < blocks.size(); i++)
+    blocks[i] = ((words[i] | std::uint64_t{words[i + 4]} << 32) >> shift) & 0x0f0f'0f0f'0f0f'0f0f;
+  transpose(blocks);
+  return blocks;
+}
+
+void gather(Blocks blocks, int shift, Words& words) {
+  transpose(blocks);
+  for (std::size_t i = 0; i < blocks.size(); i++) {
+    const std::uint64_t nibbles = blocks[i] << shift;
+    words[i] |= static_cast<std::uint32_t>(nibbles);
+    words[i + 4] |= static_cast<std::uint32_t>(nibbles >> 32);
   }
 }
 
 // words: [inputs, n / 8] i32; numbers: [r, inputs] u8 of the outputs from first_output on.
 void unpack_words(const View& words, std::int64_t first_output, const View& numbers) {
-  const std::int64_t num_inputs = words.dim(0);
+  const std::int64_t num_inputs = words.dim(0), stride = numbers.row_stride;
   for (std::int64_t first_input = 0; first_input < num_inputs; first_input += 8) {
     const std::int64_t count = std::min<std::int64_t>(8, num_inputs - first_input);
-    for (std::int64_t r = 0; r < numbers.dim(0); r += kOutputsPerWord) {
-      const std::int32_t* column =
-          words.row<std::int32_t>(first_input) + (first_output + r) / kOutputsPerWord;
-      Tile tile{};
+    const std::int32_t* column = words.row<std::int32_t>(first_input) + first_output / kOutputsPerWord;
+    auto* target = numbers.as<std::uint8_t>() + first_input;
+    for (std::int64_t r = 0; r < numbers.dim(0); r += kOutputsPerWord, column++, target += 8 * stride) {
+      Words tile{};
       for (std::int64_t i = 0; i < count; i++)
-        tile[static_cast<std::size_t>(i)] =
-            spread_nibbles(static_cast<std::uint32_t>(column[i * words.row_stride]));
-      transpose(tile);
-      auto* target = numbers.row<std::uint8_t>(r) + first_input;
-      for (std::size_t nibble = 0; nibble < tile.size(); nibble++)
-        std::memcpy(target + kOutputOfNibble[nibble] * numbers.row_stride, &tile[nibble],
-                    static_cast<std::size_t>(count));
+        tile[static_cast<std::size_t>(i)] = static_cast<std::uint32_t>(column[i * words.row_stride]);
+      const Blocks even = spread(tile, 0), odd = spread(tile, 4);
+      for (std::size_t i = 0; i < even.size(); i++) {
+        store_bytes(even[i], count, target + kEvenOutputs[i] * stride);
+        store_bytes(odd[i], count, target + kOddOutputs[i] * stride);
+      }
     }
   }
 }
 
 void pack_words(const View& numbers, std::int64_t first_output, const View& words) {
-  const std::int64_t num_inputs = words.dim(0);
+  const std::int64_t num_inputs = words.dim(0), stride = numbers.row_stride;
   for (std::int64_t first_input = 0; first_input < num_inputs; first_input += 8) {
     const std::int64_t count = std::min<std::int64_t>(8, num_inputs - first_input);
-    for (std::int64_t r = 0; r < numbers.dim(0); r += kOutputsPerWord) {
-      const auto* source = numbers.row<std::uint8_t>(r) + first_input;
-      Tile tile{};
-      for (std::size_t nibble = 0; nibble < tile.size(); nibble++)
-        std::memcpy(&tile[nibble], source + kOutputOfNibble[nibble] * numbers.row_stride,
-                    static_cast<std::size_t>(count));
-      transpose(tile);
-      auto* column = words.row<std::int32_t>(first_input) + (first_output + r) / kOutputsPerWord;
+    auto* column = words.row<std::int32_t>(first_input) + first_output / kOutputsPerWord;
+    const auto* source = numbers.as<std::uint8_t>() + first_input;
+    for (std::int64_t r = 0; r < numbers.dim(0); r += kOutputsPerWord, column++, source += 8 * stride) {
+      Blocks even, odd;
+      for (std::size_t i = 0; i < even.size(); i++) {
+        even[i] = load_bytes(source + kEvenOutputs[i] * stride, count);
+        odd[i] = load_bytes(source + kOddOutputs[i] * stride, count);
+      }
+      Words tile{};
+      gather(even, 0, tile);
+      gather(odd, 4, tile);
       for (std::int64_t i = 0; i < count; i++)
-        column[i * words.row_stride] =
-            static_cast<std::int32_t>(gather_nibbles(tile[static_cast<std::size_t>(i)]));
+        column[i * words.row_stride] = static_cast<std::int32_t>(tile[static_cast<std::size_t>(i)]);
     }
   }
 }

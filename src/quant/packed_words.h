@@ -31,17 +31,29 @@ constexpr std::uint32_t gather_nibbles(std::uint64_t bytes) {
   return static_cast<std::uint32_t>(x | x >> 16);
 }
 
+// The first `count` bytes, and back. Nearly always there are eight: one instruction instead of a call.
+inline void store_bytes(std::uint64_t bytes, std::int64_t count, std::uint8_t* target) {
+  if (count == 8)
+    std::memcpy(target, &bytes, 8);
+  else
+    std::memcpy(target, &bytes, static_cast<std::size_t>(count));
+}
+
+inline std::uint64_t load_bytes(const std::uint8_t* source, std::int64_t count) {
+  std::uint64_t bytes = 0;
+  if (count == 8)
+    std::memcpy(&bytes, source, 8);
+  else
+    std::memcpy(&bytes, source, static_cast<std::size_t>(count));
+  return bytes;
+}
+
 // The numbers of one word as bytes; `count` of them, at most numbers_per_word(bits).
 inline void unpack_word(std::uint32_t word, std::int32_t bits, std::int64_t count, std::uint8_t* numbers) {
-  const std::uint64_t bytes = bits == 4 ? spread_nibbles(word) : word;
-  if (count == 8)  // nearly all of them: one store
-    std::memcpy(numbers, &bytes, 8);
-  else
-    std::memcpy(numbers, &bytes, static_cast<std::size_t>(count));
+  store_bytes(bits == 4 ? spread_nibbles(word) : word, count, numbers);
 }
 inline std::uint32_t pack_word(const std::uint8_t* numbers, std::int32_t bits, std::int64_t count) {
-  std::uint64_t bytes = 0;
-  std::memcpy(&bytes, numbers, static_cast<std::size_t>(count));
+  const std::uint64_t bytes = load_bytes(numbers, count);
   return bits == 4 ? gather_nibbles(bytes) : static_cast<std::uint32_t>(bytes);
 }
 

@@ -1,0 +1,103 @@
+#!/usr/bin/env python3
+"""Quantises a model folder with somebody else's tool, on the CPU: what our loaders have to read.
+
+    quantize_with.py llmcompressor|gptqmodel|autoawq SOURCE TARGET [OPTION=VALUE...]
+                     [--text FILE] [--samples 8] [--length 512]
+
+The options are those of the function of that name below: group_size=64 symmetric=false. The first samples x length
+tokens of the text calibrate, as ids; without a text the method has to be one that needs none.
+
+Seen with llmcompressor 0.14.0 (compressed-tensors 0.19.0), gptqmodel 7.7.0, transformers 5.17.0, torch 2.14.0;
+autoawq 0.2.9 with transformers 4.51.3, the last that it was tested with.
+"""
+import argparse
+import json
+from pathlib import Path
+
+
+def llmcompressor(source: Path, target: Path, calibration: list[list[int]], *, bits: int = 4, symmetric: bool = True,
+                  group_size: int = 32, method: str = "rtn", actorder: str | None = None, w8a8: bool = False,
+                  ignore: list[str] = ["lm_head"]) -> None:
+    """compressed-tensors: pack-quantized, or int-quantized with activations per token. group_size -1: channels."""
+    from datasets import Dataset
+    from llmcompressor import oneshot
+    from llmcompressor.modifiers.gptq import GPTQModifier
+    from llmcompressor.modifiers.quantization import QuantizationModifier
+    from transformers import AutoModelForCausalLM
+
+    weights = {"num_bits": bits, "type": "int", "symmetric": symmetric, "strategy": "channel"}
+    if group_size > 0:
+        weights |= {"strategy": "group", "group_size": group_size}
+    if actorder:
+        weights["actorder"] = actorder
+    group = {"targets": ["Linear"], "weights": weights}
+    if w8a8:
+        group["input_activations"] = {"num_bits": 8, "type": "int", "symmetric": True, "strategy": "token",
+                                      "dynamic": True}
+    modifier = {"rtn": QuantizationModifier, "gptq": GPTQModifier}[method]
+    data = Dataset.from_dict({"input_ids": calibration, "attention_mask": [[1] * len(ids) for ids in calibration]})
+    model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
+    oneshot(model=model, recipe=modifier(config_groups={"group_0": group}, ignore=ignore),
+            dataset=data if method != "rtn" else None, num_calibration_samples=len(calibration))
+    model.save_pretrained(target, save_compressed=True)
+
+
+def gptqmodel(source: Path, target: Path, calibration: list[list[int]], *, method: str = "gptq", **options) -> None:
+    """GPTQ or AWQ; the options are those of GPTQModel's QuantizeConfig."""
+    from gptqmodel import BACKEND, GPTQModel
+    from gptqmodel.quantization.config import AWQConfig, GPTQConfig
+
+    config = {"gptq": GPTQConfig, "awq": AWQConfig}[method](**options)
+    model = GPTQModel.load(str(source), config, device="cpu")
+    data = [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in calibration]
+    model.quantize(data, batch_size=1, backend=BACKEND.AUTO)
+    model.save(str(target))
+
+
+def autoawq(source: Path, target: Path, calibration: list[list[int]], *, group_size: int = 32,
+            skipped: list[str] = []) -> None:
+    """AWQ, gemm, always with zero points: AutoAWQ's gemm has no other."""
+    from awq import AutoAWQForCausalLM
+
+    model = AutoAWQForCausalLM.from_pretrained(str(source), device_map="cpu")
+    model.quantize(None, quant_config={"zero_point": True, "q_group_size": group_size, "w_bit": 4, "version": "GEMM",
+                                       "modules_to_not_convert": skipped},
+                   calib_data=calibration, max_calib_samples=len(calibration), max_calib_seq_len=len(calibration[0]))
+    model.save_quantized(str(target))
+
+
+TOOLS = {tool.__name__: tool for tool in (llmcompressor, gptqmodel, autoawq)}
+
+
+def read_calibration(source: Path, text: Path, samples: int, length: int) -> list[list[int]]:
+    from transformers import AutoTokenizer
+
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    ids = tokenizer.backend_tokenizer.encode(text.read_bytes().decode("utf-8"), add_special_tokens=False).ids
+    return [ids[i * length : (i + 1) * length] for i in range(samples)]
+
+
+def parse_option(text: str) -> tuple[str, object]:
+    key, _, value = text.partition("=")
+    try:
+        return key, json.loads(value)
+    except json.JSONDecodeError:
+        return key, value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("tool", choices=TOOLS)
+    parser.add_argument("source", type=Path)
+    parser.add_argument("target", type=Path)
+    parser.add_argument("option", nargs="*", type=parse_option)
+    parser.add_argument("--text", type=Path)
+    parser.add_argument("--samples", type=int, default=8)
+    parser.add_argument("--length", type=int, default=512)
+    args = parser.parse_args()
+    calibration = read_calibration(args.source, args.text, args.samples, args.length) if args.text else []
+    TOOLS[args.tool](args.source, args.target, calibration, **dict(args.option))
+
+
+if __name__ == "__main__":
+    main()

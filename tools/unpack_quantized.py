@@ -1,0 +1,135 @@
+"""A quantised folder's weights as the tools that made its format unpack them, in a transformers model in fp32.
+
+The unpacking is the tools' own code: compressed-tensors' compressors, GPTQModel's TorchLinear for GPTQ, AutoAWQ's
+dequantize_gemm for AWQ (GPTQModel's copy of it where AutoAWQ is not installed). Only their 16-bit scales are widened
+before, so that their products are not rounded. Used by make_quantized_goldens.py and check_quantized.py, whose
+texts name the versions.
+"""
+import json
+from pathlib import Path
+
+import torch
+from transformers import AutoConfig, AutoModelForCausalLM, LlamaConfig
+
+from relayout_internlm2 import read_tensors
+
+Tensors = dict[str, torch.Tensor]
+
+
+def unpack_awq(packed: Tensors, quantization: dict) -> torch.Tensor:
+    try:
+        from awq.utils.packing_utils import dequantize_gemm
+    except ImportError:
+        from gptqmodel.quantization.awq.utils.packing_utils import dequantize_gemm
+    return dequantize_gemm(packed["qweight"], packed["qzeros"], packed["scales"].float(), quantization["bits"],
+                           quantization["group_size"]).T
+
+
+def unpack_gptq(packed: Tensors, quantization: dict) -> torch.Tensor:
+    from gptqmodel.nn_modules.qlinear.torch import TorchLinear
+    from gptqmodel.utils.model import convert_gptq_v1_to_v2_format_module
+
+    bits = quantization["bits"]
+    linear = TorchLinear(bits=bits, group_size=quantization["group_size"], sym=quantization["sym"],
+                         desc_act=quantization["desc_act"], in_features=packed["qweight"].shape[0] * 32 // bits,
+                         out_features=packed["qweight"].shape[1], bias=False, register_buffers=True)
+    linear.load_state_dict({name: packed[name] for name in ["qweight", "qzeros", "scales", "g_idx"]})
+    if quantization.get("checkpoint_format", "gptq") == "gptq":
+        convert_gptq_v1_to_v2_format_module(linear, bits, torch.int32)
+    linear.scales = linear.scales.float()
+    return linear.eval().dequantize_weight().T
+
+
+def unpack_compressed(packed: Tensors, quantization: dict) -> torch.Tensor:
+    from compressed_tensors.compressors import BaseCompressor
+
+    scheme = compressed_scheme(quantization)
+    packed = {name: value.float() if value.is_floating_point() else value for name, value in packed.items()}
+    compressor = BaseCompressor.get_value_from_registry(scheme.format or quantization["format"])
+    return compressor.decompress(packed, scheme)["weight"]
+
+
+def compressed_scheme(quantization: dict):
+    from compressed_tensors.quantization import QuantizationScheme
+
+    (group,) = quantization["config_groups"].values()
+    return QuantizationScheme.model_validate(group)
+
+
+# quant_method: (the tensor that marks a quantised linear, its siblings, how they become [out, in] f32)
+FORMATS = {
+    "awq": ("qweight", ["qzeros", "scales"], unpack_awq),
+    "gptq": ("qweight", ["qzeros", "scales", "g_idx"], unpack_gptq),
+    "compressed-tensors": ("weight_scale", ["weight", "weight_packed", "weight_shape", "weight_zero_point"],
+                           unpack_compressed),
+}
+
+
+def unpack(folder: Path, quantization: dict) -> tuple[Tensors, list[str]]:
+    """Weights in f32 under the folder's names, and the linear layers that were quantised."""
+    tensors = read_tensors(folder)
+    mark, others, unpack_one = FORMATS[quantization["quant_method"]]
+    linears = [name.removesuffix("." + mark) for name in tensors if name.endswith("." + mark)]
+    dense = {}
+    for linear in linears:
+        packed = {name: tensors.pop(f"{linear}.{name}") for name in [mark, *others] if f"{linear}.{name}" in tensors}
+        dense[f"{linear}.weight"] = unpack_one(packed, quantization)
+    return {name: value.float() for name, value in (tensors | dense).items()}, linears
+
+
+def as_llama(dense: Tensors, config: dict) -> Tensors:
+    """InternLM2's weights under Llama's names: what relayout_internlm2.py does, backwards."""
+    head_dim = config["hidden_size"] // config["num_attention_heads"]
+    heads_per_group = config["num_attention_heads"] // config["num_key_value_heads"]
+    renamed = [("model.tok_embeddings", "model.embed_tokens"), ("output.", "lm_head."), ("attention.wo", "self_attn.o_proj"),
+               ("attention_norm", "input_layernorm"), ("ffn_norm", "post_attention_layernorm"),
+               ("feed_forward.w1", "mlp.gate_proj"), ("feed_forward.w3", "mlp.up_proj"),
+               ("feed_forward.w2", "mlp.down_proj")]
+    result = {}
+    for name, value in dense.items():
+        if "attention.wqkv" in name:
+            groups = value.reshape(config["num_key_value_heads"], heads_per_group + 2, head_dim, -1)
+            parts = {"q": groups[:, :heads_per_group], "k": groups[:, -2], "v": groups[:, -1]}
+            for part, rows in parts.items():
+                result[name.replace("attention.wqkv", f"self_attn.{part}_proj")] = rows.reshape(-1, value.shape[1])
+            continue
+        for theirs, llamas in renamed:
+            name = name.replace(theirs, llamas)
+        result[name] = value
+    return result
+
+
+def quantize_activations(model: torch.nn.Module, linears: list[str], quantization: dict) -> None:
+    """Every token's input of these layers rounded as compressed-tensors rounds it."""
+    from compressed_tensors.quantization.lifecycle.forward import fake_quantize
+    from compressed_tensors.quantization.utils import compute_dynamic_scales_and_zp
+
+    rule = compressed_scheme(quantization).input_activations
+
+    def round_input(module, args):
+        scale, zero = compute_dynamic_scales_and_zp(args[0], rule, module)
+        return (fake_quantize(args[0], scale, zero, rule), *args[1:])
+
+    for linear in linears:
+        model.get_submodule(linear).register_forward_pre_hook(round_input)
+
+
+def load_unpacked(folder: Path) -> torch.nn.Module:
+    """The folder's model in fp32: other code's weights in other code's arithmetic."""
+    raw = json.loads((folder / "config.json").read_text())
+    quantization = raw.pop("quantization_config")
+    dense, linears = unpack(folder, quantization)
+    if raw["model_type"] == "internlm2":
+        dense = as_llama(dense, raw)
+        config = LlamaConfig.from_dict(raw | {"model_type": "llama", "architectures": ["LlamaForCausalLM"]})
+    else:
+        config = AutoConfig.for_model(**raw)
+    config._attn_implementation = "eager"
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    missing, unexpected = model.load_state_dict(dense, strict=False)
+    model.tie_weights()
+    if unexpected or [name for name in missing if name != "lm_head.weight"]:
+        raise SystemExit(f"{folder}: missing {missing}, unexpected {unexpected}")
+    if quantization["quant_method"] == "compressed-tensors" and compressed_scheme(quantization).input_activations:
+        quantize_activations(model, linears, quantization)
+    return model

@@ -34,6 +34,10 @@ SMALL = dict(COMMON, vocab_size=97, hidden_size=64, intermediate_size=96, num_at
              num_key_value_heads=2, max_position_embeddings=256)
 LLAMA = (LlamaConfig, LlamaForCausalLM, SMALL)
 QWEN2 = (Qwen2Config, Qwen2ForCausalLM, dict(SMALL, tie_word_embeddings=True))
+# The search for AWQ's clipping takes outputs 64 at a time.
+WIDE = dict(SMALL, intermediate_size=128, num_key_value_heads=4)
+WIDE_LLAMA = (LlamaConfig, LlamaForCausalLM, WIDE)
+WIDE_QWEN2 = (Qwen2Config, Qwen2ForCausalLM, WIDE)
 
 
 @dataclass
@@ -62,10 +66,12 @@ GOLDENS = {
                                                         "static_groups": True}, source=QWEN2),
     "gptq_w8_channel": Golden("gptqmodel", {"bits": 8, "group_size": -1, "act_group_aware": False}),
     "gptq_v2_w4_asym": Golden("gptqmodel", {"bits": 4, "group_size": 32, "sym": False, "format": "gptq_v2"}),
-    "gptqmodel_awq_sym": Golden("gptqmodel", {"method": "awq", "bits": 4, "group_size": 32, "sym": True}),
-    "awq_w4": Golden("autoawq", dtype=torch.float16),
-    "awq_w4_qwen2_skipped": Golden("autoawq", {"skipped": ["self_attn.v_proj", "layers.1.mlp"]}, source=QWEN2,
-                                   dtype=torch.float16),
+    "gptqmodel_awq_sym": Golden("gptqmodel", {"method": "awq", "bits": 4, "group_size": 32, "sym": True},
+                                source=WIDE_LLAMA),
+    "awq_w4": Golden("autoawq", source=WIDE_LLAMA, dtype=torch.float16),
+    "awq_w4_qwen2_skipped": Golden("autoawq", {"skipped": ["self_attn.v_proj", "layers.1.mlp"]},
+                                   source=WIDE_QWEN2, dtype=torch.float16),
+    "awq_w4_internlm2": Golden("autoawq_pack", dtype=torch.float16, internlm2=True),
 }
 
 
@@ -75,6 +81,11 @@ def save_source(golden: Golden, folder: Path) -> None:
     config._attn_implementation = "eager"
     model = model_class(config).eval()
     randomize(model, 0)
+    # Groups of one sign: zero points at both ends, where GPTQ's "less one" borrows from its neighbour.
+    with torch.no_grad():
+        rows = model.model.layers[0].self_attn.v_proj.weight
+        rows[0].abs_()
+        rows[1].abs_().neg_()
     model.to(golden.dtype).save_pretrained(folder)
     save_tokenizer(folder, config.vocab_size)
 
@@ -113,6 +124,9 @@ def make(name: str) -> None:
     with tempfile.TemporaryDirectory() as temp:
         source, written = Path(temp, "source"), Path(temp, "written")
         save_source(golden, source)
+        if golden.internlm2:
+            llama, source = source, Path(temp, "internlm2")
+            subprocess.run([sys.executable, ROOT / "tools/relayout_internlm2.py", llama, source], check=True)
         calibration = [random_ids(length, golden.source[2]["vocab_size"], generator) for _ in range(samples)]
         TOOLS[golden.tool](source, written, calibration, **golden.options)
         for file in KEPT:

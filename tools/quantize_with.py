@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Quantises a model folder with somebody else's tool, on the CPU: what our loaders have to read.
 
-    quantize_with.py llmcompressor|gptqmodel|autoawq SOURCE TARGET [OPTION=VALUE...]
+    quantize_with.py llmcompressor|gptqmodel|autoawq|autoawq_pack SOURCE TARGET [OPTION=VALUE...]
                      [--text FILE] [--samples 8] [--length 512]
 
 The options are those of the function of that name below: group_size=64 symmetric=false. The first samples x length
@@ -12,7 +12,11 @@ autoawq 0.2.9 with transformers 4.51.3, the last that it was tested with.
 """
 import argparse
 import json
+import os
 from pathlib import Path
+from types import SimpleNamespace
+
+import torch
 
 
 def llmcompressor(source: Path, target: Path, calibration: list[list[int]], *, bits: int = 4, symmetric: bool = True,
@@ -44,6 +48,8 @@ def llmcompressor(source: Path, target: Path, calibration: list[list[int]], *, b
 
 def gptqmodel(source: Path, target: Path, calibration: list[list[int]], *, method: str = "gptq", **options) -> None:
     """GPTQ or AWQ; the options are those of GPTQModel's QuantizeConfig."""
+    # On two cores it would take one worker and then ask it for two; its C++ packer would be compiled first.
+    os.environ |= {"GPTQMODEL_CPU_WORKERS": "2", "GPTQMODEL_DISABLE_PACK_EXT": "1"}
     from gptqmodel import BACKEND, GPTQModel
     from gptqmodel.quantization.config import AWQConfig, GPTQConfig
 
@@ -56,7 +62,8 @@ def gptqmodel(source: Path, target: Path, calibration: list[list[int]], *, metho
 
 def autoawq(source: Path, target: Path, calibration: list[list[int]], *, group_size: int = 32,
             skipped: list[str] = []) -> None:
-    """AWQ, gemm, always with zero points: AutoAWQ's gemm has no other."""
+    """AWQ, gemm, always with zero points: AutoAWQ's gemm has no other. Its search for the best clipping wants
+    multiples of 64 outputs."""
     from awq import AutoAWQForCausalLM
 
     model = AutoAWQForCausalLM.from_pretrained(str(source), device_map="cpu")
@@ -66,7 +73,31 @@ def autoawq(source: Path, target: Path, calibration: list[list[int]], *, group_s
     model.save_quantized(str(target))
 
 
-TOOLS = {tool.__name__: tool for tool in (llmcompressor, gptqmodel, autoawq)}
+def autoawq_pack(source: Path, target: Path, calibration: list[list[int]], *, group_size: int = 32) -> None:
+    """AutoAWQ's rounding and packing without its model classes, for layouts that transformers does not load."""
+    from awq.models._config import AwqConfig
+    from awq.modules.linear import WQLinear_GEMM
+    from awq.quantize.quantizer import AwqQuantizer
+
+    from relayout_internlm2 import read_tensors, write_shards
+
+    rule = SimpleNamespace(group_size=group_size, w_bit=4, zero_point=True)
+    tensors = read_tensors(source)
+    for name in [name for name, value in tensors.items() if ".layers." in name and value.dim() == 2]:
+        linear = torch.nn.Linear(*reversed(tensors[name].shape), bias=False)
+        weight, scales, zeros = AwqQuantizer.pseudo_quantize_tensor(rule, tensors.pop(name).half())
+        linear.weight.data = weight
+        packed = WQLinear_GEMM.from_linear(linear, 4, group_size, scales=scales.T.contiguous(),
+                                           zeros=zeros.T.contiguous())
+        tensors |= {f"{name.removesuffix('weight')}{key}": value for key, value in packed.state_dict().items()}
+    target.mkdir()
+    write_shards(tensors, target, 1)
+    config = json.loads((source / "config.json").read_text())
+    config["quantization_config"] = AwqConfig(q_group_size=group_size).to_transformers_dict()
+    (target / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+
+TOOLS = {tool.__name__: tool for tool in (llmcompressor, gptqmodel, autoawq, autoawq_pack)}
 
 
 def read_calibration(source: Path, text: Path, samples: int, length: int) -> list[list[int]]:

@@ -125,7 +125,7 @@ def load_unpacked(folder: Path) -> torch.nn.Module:
     else:
         config = AutoConfig.for_model(**raw)
     config._attn_implementation = "eager"
-    model = AutoModelForCausalLM.from_config(config, dtype=torch.float32).eval()
+    model = AutoModelForCausalLM.from_config(config).float().eval()
     missing, unexpected = model.load_state_dict(dense, strict=False)
     model.tie_weights()
     if unexpected or [name for name in missing if name != "lm_head.weight"]:

@@ -10,8 +10,14 @@ namespace {
 
 inline constexpr std::int64_t kWordVectorBytes = static_cast<std::int64_t>(sizeof(VecInt));
 inline constexpr std::int64_t kWordLineBytes = kBlockColumns * 4;  // a step of words of all columns
-// Up to here every row tile would unpack the weights only once anyway.
-inline constexpr int kPackedRows = 4;
+// Eight bits for int8: nothing to unpack.
+template <class Dots, int kBits>
+inline constexpr bool kWordsAreOperands = Dots::kPair * kBits == 32;
+// Rows of a tile whose weights come as words: to be unpacked they need registers.
+template <class Dots, int kBits>
+inline constexpr int kPackedTileRows = kWordsAreOperands<Dots, kBits> ? Dots::kTileRows : 4;
+// Up to here unpacking again for each tile costs less than a way through the panel.
+inline constexpr std::int64_t kPackedRows = 8;
 
 // One span of one block of columns.
 struct Span {
@@ -153,21 +159,21 @@ Walk<Dots> walk_of_rows(const QuantizedMatmul& m, const Span& span, std::int64_t
   return walk;
 }
 
-// Few rows: the weights as they come.
+// Few rows: the weights as they come, again for each tile.
 template <class Dots, int kBits, int kRows>
-void add_packed_rows(const QuantizedMatmul& m, const Span& span) {
-  if (m.num_rows < kRows) {
-    if constexpr (kRows > 1) add_packed_rows<Dots, kBits, kRows - 1>(m, span);
+void add_packed_tile(const QuantizedMatmul& m, const Span& span, std::int64_t row, std::int64_t num_rows) {
+  if (num_rows < kRows) {
+    if constexpr (kRows > 1) add_packed_tile<Dots, kBits, kRows - 1>(m, span, row, num_rows);
     return;
   }
   constexpr int kVectors = kRows == 1 ? kOneRowVectors : Dots::kVectors;
-  Walk<Dots> walk = walk_of_rows<Dots>(m, span, 0);
+  Walk<Dots> walk = walk_of_rows<Dots>(m, span, row);
   walk.step_bytes = kWordLineBytes;
   walk.num_steps = m.words_bytes / kWordLineBytes;
-  walk.fetch_distance = m.fetch_distance;
+  walk.fetch_distance = row == 0 ? m.fetch_distance : 0;
   for (std::int64_t column = 0; column < kBlockColumns; column += kVectors * kLanes) {
     walk.w = span.words + column * 4;
-    add_tile<Dots, Packed<Dots, kBits>, kRows, kVectors>(m, span, walk, 0, column);
+    add_tile<Dots, Packed<Dots, kBits>, kRows, kVectors>(m, span, walk, row, column);
   }
 }
 
@@ -209,17 +215,30 @@ void add_unpacked_tile(const QuantizedMatmul& m, const Span& span, std::int64_t 
   add_tile<Dots, Unpacked<Dots>, kRows, Dots::kVectors>(m, span, walk, row, column);
 }
 
-// Many rows: unpacked once, then tile after tile of rows, nearly equal ones.
+// Nearly equal tiles of at most kTileRows rows: add(row, num_rows) for each.
+template <int kTileRows, class Add>
+void for_tiles(std::int64_t num_rows, const Add& add) {
+  const std::int64_t num_tiles = (num_rows + kTileRows - 1) / kTileRows;
+  for (std::int64_t tile = 0; tile < num_tiles; tile++) {
+    const std::int64_t row = num_rows * tile / num_tiles;
+    add(row, num_rows * (tile + 1) / num_tiles - row);
+  }
+}
+
 template <class Dots, int kBits>
-void add_many_rows(const QuantizedMatmul& m, const Span& span) {
-  unpack<Dots, kBits>(m, span);
-  const std::int64_t num_tiles = (m.num_rows + Dots::kTileRows - 1) / Dots::kTileRows;
-  for (std::int64_t column = 0; column < kBlockColumns; column += Dots::kVectors * kLanes)
-    for (std::int64_t tile = 0; tile < num_tiles; tile++) {
-      const std::int64_t row = m.num_rows * tile / num_tiles;
-      const std::int64_t num_rows = m.num_rows * (tile + 1) / num_tiles - row;
-      add_unpacked_tile<Dots, Dots::kTileRows>(m, span, row, num_rows, column);
-    }
+void add_span(const QuantizedMatmul& m, const Span& span) {
+  if (kWordsAreOperands<Dots, kBits> || m.num_rows <= kPackedRows) {
+    constexpr int kTileRows = kPackedTileRows<Dots, kBits>;
+    for_tiles<kTileRows>(m.num_rows, [&](std::int64_t row, std::int64_t num_rows) {
+      add_packed_tile<Dots, kBits, kTileRows>(m, span, row, num_rows);
+    });
+  } else if constexpr (!kWordsAreOperands<Dots, kBits>) {
+    unpack<Dots, kBits>(m, span);
+    for (std::int64_t column = 0; column < kBlockColumns; column += Dots::kVectors * kLanes)
+      for_tiles<Dots::kTileRows>(m.num_rows, [&](std::int64_t row, std::int64_t num_rows) {
+        add_unpacked_tile<Dots, Dots::kTileRows>(m, span, row, num_rows, column);
+      });
+  }
 }
 
 // The totals of one block of columns to y.
@@ -245,10 +264,7 @@ void multiply_quantized(const QuantizedMatmul& m) {
     Span span;
     for (span.idx = 0; span.idx < m.num_spans; span.idx++, data += m.span_bytes) {
       open_span(m, data, span);
-      if (m.num_rows <= kPackedRows)
-        add_packed_rows<Dots, kBits, kPackedRows>(m, span);
-      else
-        add_many_rows<Dots, kBits>(m, span);
+      add_span<Dots, kBits>(m, span);
     }
     write_columns(m, first);
   }

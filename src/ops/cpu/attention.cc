@@ -2,6 +2,7 @@
 #include <limits>
 #include <vector>
 
+#include "ops/cpu/attention_tiles.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/kernels.h"
 #include "ops/cpu/parallel.h"
@@ -9,33 +10,6 @@
 
 namespace lmdeploy::ops::cpu {
 namespace {
-
-// Rows (queries x heads of a group) that share one pass over the keys: enough to make reading them cheap, few
-// enough that scores, weights and sums stay in the caches.
-constexpr std::int64_t kMaxTileRows = 48;
-// With up to so many rows per kv head, reading the keys is the work, and that is fastest in the order in
-// which they lie: all kv heads of a token block, then the next block.
-constexpr std::int64_t kFewRows = 12;
-
-std::int64_t divide_up(std::int64_t a, std::int64_t b) {
-  return (a + b - 1) / b;
-}
-
-// Consecutive queries of one sequence and consecutive kv heads, with what they see in splits.
-struct Tile {
-  std::int64_t seq_idx = 0;
-  std::int64_t first_kv_head = 0;
-  std::int64_t num_kv_heads = 0;
-  std::int64_t first_row = 0;  // of q
-  std::int64_t num_queries = 0;
-  std::int64_t first_position = 0;  // of the first query
-  std::int64_t first_token = 0;     // that any query sees, rounded down to a token block
-  std::int64_t first_split = 0;
-  std::int64_t end_split = 0;
-
-  std::int64_t end_token() const { return first_position + num_queries; }
-  std::int64_t num_splits() const { return end_split - first_split; }
-};
 
 // Scratch memory of one thread.
 struct Scratch {
@@ -62,7 +36,7 @@ class Attention {
         q_type_(cache.layout.dtype == DType::bf16 && kernels_.bf16_dot ? DType::bf16 : DType::f32) {}
 
   void run() {
-    make_tiles();
+    tiles_ = plan_tiles(batch_, num_kv_heads_, group_, ctx_.pool->num_threads());
     std::int64_t num_parts = 0, max_rows = 0;
     for (const Tile& tile : tiles_) {
       num_parts += tile.num_splits();
@@ -78,48 +52,6 @@ class Attention {
   }
 
  private:
-  std::int64_t num_queries(std::size_t seq_idx) const {
-    return batch_.query_starts[seq_idx + 1] - batch_.query_starts[seq_idx];
-  }
-
-  // How many kv heads a task with few rows takes: all, unless there would be too few tasks.
-  std::int64_t heads_per_tile() const {
-    std::int64_t num_parts = 1;
-    for (const std::int32_t len : batch_.context_lens) num_parts += len / kSplitLen;
-    const std::int64_t num_ranges = divide_up(2 * ctx_.pool->num_threads(), num_parts);
-    return divide_up(num_kv_heads_, std::min(num_ranges, num_kv_heads_));
-  }
-
-  void make_tiles() {
-    const std::int64_t max_queries = std::max<std::int64_t>(1, kMaxTileRows / group_);
-    const std::int64_t few_rows_heads = heads_per_tile();
-    for (std::size_t s = 0; s < batch_.context_lens.size(); s++) {
-      const std::int64_t count = num_queries(s);
-      const std::int64_t heads = count * group_ <= kFewRows ? few_rows_heads : 1;
-      // Last queries first: they see the most, and the longest tasks should not come last.
-      for (std::int64_t i = (count - 1) / max_queries * max_queries; count > 0 && i >= 0; i -= max_queries)
-        for (std::int64_t head = 0; head < num_kv_heads_; head += heads) {
-          Tile tile;
-          tile.seq_idx = static_cast<std::int64_t>(s);
-          tile.first_kv_head = head;
-          tile.num_kv_heads = std::min(heads, num_kv_heads_ - head);
-          tile.first_row = batch_.query_starts[s] + i;
-          tile.num_queries = std::min(max_queries, count - i);
-          tile.first_position = batch_.context_lens[s] - count + i;
-          add_tile(tile);
-        }
-    }
-  }
-
-  void add_tile(Tile tile) {
-    const std::int64_t window = batch_.sliding_window;
-    if (window > 0 && tile.first_position + 1 > window)
-      tile.first_token = (tile.first_position + 1 - window) / kTokenBlock * kTokenBlock;
-    tile.first_split = tile.first_token / kSplitLen;
-    tile.end_split = divide_up(tile.end_token(), kSplitLen);
-    tiles_.push_back(tile);
-  }
-
   std::int64_t rows_per_head(const Tile& tile) const { return tile.num_queries * group_; }
   std::int64_t num_rows(const Tile& tile) const { return tile.num_kv_heads * rows_per_head(tile); }
 

@@ -1,10 +1,9 @@
 #pragma once
 // 64 tokens of one kv head in a quantised cache. K: scales [64] and minima [64] in fp16, then codes; V in the
 // same way behind it. Codes lie in rows of byte pairs, so that no byte is shared by two tokens:
-//   8 bits: K [d / 2][64][2]; V in blocks of 64 columns, each [32][columns][2 tokens]; as signed code - 128
-//   4 bits: K [d / 4][64][2], byte i of row r holds dimension 4 r + i low and 4 r + 2 + i high; V
-//   [32][columns
-//           / 2][2 tokens], a byte holds column c low and c + columns / 2 high
+//   8 bits: K [d / 2][64][2]; V in blocks of 64 columns, each [32][columns][2 tokens]. Signed: code - 128.
+//   4 bits: K [d / 4][64][2], where byte i of row r holds dimension 4 r + i low and 4 r + 2 + i high; V
+//           [32][columns / 2][2 tokens], where a byte holds column c low and c + columns / 2 high.
 // Codes become floats around 0, exact in bf16, in the scratch of the tile. With x = scale * code + offset,
 //   q.k = scale * (q . code) + offset * sum(q),   sum p v = sum (p * scale) code + sum p * offset.
 #include "ops/cpu/kv_block.h"

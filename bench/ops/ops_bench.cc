@@ -123,15 +123,16 @@ BENCHMARK_CAPTURE(linear, w8_g64_int8, quantised(8, 64, Activations::int8_per_gr
 BENCHMARK_CAPTURE(linear, w8_g64_exact, quantised(8, 64, Activations::as_they_are))->Apply(quantised_shapes);
 BENCHMARK_CAPTURE(linear, w8a8, quantised(8, 2048, Activations::int8_per_row))->Apply(quantised_shapes);
 
-// batch sequences of `context` tokens, the last `queries` of each new.
+// batch sequences of `context` tokens, the last `queries` of each new; kv: bits of the codes, 0: bf16.
 void attention(benchmark::State& state) {
   constexpr std::int32_t kBlockLen = 64;
   Machine& mc = machine();
   const std::int64_t h = state.range(0), g = state.range(1), d = state.range(2), batch = state.range(3),
-                     queries = state.range(4), context = state.range(5);
+                     queries = state.range(4), context = state.range(5), kv = state.range(6);
   const std::int64_t blocks_each = (context + kBlockLen - 1) / kBlockLen;
   KvLayer cache;
-  cache.layout = {DType::bf16, static_cast<std::int32_t>(g), static_cast<std::int32_t>(d), kBlockLen};
+  cache.layout = {DType::bf16, static_cast<std::int32_t>(g), static_cast<std::int32_t>(d), kBlockLen,
+                  static_cast<std::int32_t>(kv)};
   // Several layers, or small contexts would come from the caches.
   const std::int64_t layer_bytes = cache.layout.block_bytes() * blocks_each * batch;
   const std::int64_t num_layers = queries > 1 ? 1 : std::max<std::int64_t>(1, (200 << 20) / layer_bytes);
@@ -175,11 +176,13 @@ void attention(benchmark::State& state) {
             queries == 1 ? 0 : 4.0 * pairs * static_cast<double>(batch * h * d));
 }
 BENCHMARK(attention)
-    ->ArgNames({"h", "g", "d", "batch", "queries", "context"})
-    ->ArgsProduct({{16}, {8}, {128}, {1, 8}, {1}, {128, 1024, 8192}})
-    ->ArgsProduct({{9}, {3}, {64}, {1, 8}, {1}, {128, 1024, 8192}})
-    ->ArgsProduct({{16}, {8}, {128}, {1}, {512}, {512, 4096}})
-    ->ArgsProduct({{9}, {3}, {64}, {1}, {512}, {512, 4096}})
+    ->ArgNames({"h", "g", "d", "batch", "queries", "context", "kv"})
+    ->ArgsProduct({{16}, {8}, {128}, {1, 8}, {1}, {128, 1024}, {0}})
+    ->ArgsProduct({{16}, {8}, {128}, {1, 8}, {1}, {4096, 8192}, {0, 8, 4}})
+    ->ArgsProduct({{9}, {3}, {64}, {1, 8}, {1}, {128, 1024}, {0}})
+    ->ArgsProduct({{9}, {3}, {64}, {1, 8}, {1}, {4096, 8192}, {0, 8, 4}})
+    ->ArgsProduct({{16}, {8}, {128}, {1}, {512}, {512, 4096}, {0, 8, 4}})
+    ->ArgsProduct({{9}, {3}, {64}, {1}, {512}, {512, 4096}, {0, 8, 4}})
     ->UseRealTime();
 
 void pack_rows(benchmark::State& state) {

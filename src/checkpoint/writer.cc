@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -139,6 +140,24 @@ void CheckpointWriter::finish() {
   for (OutputFile& file : files_) file.commit();
   if (files_.size() > 1) write_index();
   sync_folder(folder_);
+}
+
+void write_safetensors(const fs::path& file, const std::vector<NamedTensor>& tensors) {
+  std::vector<TensorSpec> specs;
+  for (const auto& [name, tensor] : tensors)
+    specs.push_back({name, tensor.view().dtype, tensor.view().shape});
+  const Shard shard = plan_shards(specs, std::numeric_limits<std::uint64_t>::max()).front();
+  const std::string header = header_of(shard, specs);
+  OutputFile output(file, header.size() + shard.data_bytes);
+  output.write_at(0, std::as_bytes(std::span(header)));
+  std::uint64_t offset = header.size();
+  for (const std::size_t i : shard.tensors) {
+    const View view = tensors[i].tensor.view();
+    const auto bytes = static_cast<std::size_t>(view.bytes());
+    output.write_at(offset, {static_cast<const std::byte*>(view.data), bytes});
+    offset += bytes;
+  }
+  output.commit();
 }
 
 }  // namespace lmdeploy

@@ -57,4 +57,11 @@ class CheckpointWriter {
   std::map<std::string, Slot> slots_;
 };
 
+struct NamedTensor {
+  std::string name;
+  Tensor tensor;
+};
+// One small file, beside a model's weights, at once.
+void write_safetensors(const std::filesystem::path& file, const std::vector<NamedTensor>& tensors);
+
 }  // namespace lmdeploy

@@ -6,6 +6,7 @@
 #include "base/system_memory.h"
 #include "base/thread_pool.h"
 #include "cli/byte_size.h"
+#include "cli/calibration_text.h"
 #include "cli/stopwatch.h"
 #include "engine/cache_plan.h"
 #include "model/registry.h"
@@ -25,6 +26,7 @@ CachePlan plan(const ModelInfo& info, const EngineFlags& flags) {
   CacheNeeds needs;
   needs.block_bytes = KvPool::block_bytes(info.kv_layout, info.num_layers);
   needs.block_len = info.kv_layout.block_len;
+  needs.quant_bits = info.kv_layout.quant_bits;
   needs.session_len = flags.session_len > 0 ? flags.session_len : info.max_position_embeddings;
   needs.max_batch_size = flags.max_batch_size;
   return plan_cache(parse_cache_size(flags.cache_max_entry_count), needs, available_memory_bytes());
@@ -51,6 +53,8 @@ std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, c
   options.dtype = parse_dtype(dtype);
   options.session_len = flags.session_len;
   options.block_len = flags.cache_block_seq_len;
+  options.kv_bits = flags.quant_policy;
+  if (options.kv_bits == 4) options.calibration_ids = calibration_ids(source.folder);
   return load_model(ctx, source.folder, options);
 }
 
@@ -71,6 +75,8 @@ LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, co
   loaded.summary = fmt::format("{}: {}, {}, {} of weights in {:.2f} s\n{}", source.name,
                                loaded.config.architecture, dtype_name(info.kv_layout.dtype),
                                format_bytes(info.weight_bytes), watch.seconds(), cache.to_string());
+  if (info.kv_layout.quant_bits == 4)
+    loaded.summary += fmt::format("; keys are centred by {}", info.key_centers.origin);
   loaded.engine = std::make_unique<Engine>(std::move(model), engine_options(flags, cache.bytes));
   return loaded;
 }

@@ -85,6 +85,7 @@ Action setup_eval_ppl(CLI::App& app) {
                  "Threads that compute; default: every usable CPU")
       ->option_text("N")
       ->check(CLI::Range(1, 4096));
+  add_quant_policy(app, options->engine);
   add_restricted_options(app, kRestrictedByEngine);
   add_accepted_options(app, kAcceptedByEngine);
   return [options] { return evaluate(*options); };

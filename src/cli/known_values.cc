@@ -28,7 +28,7 @@ const std::vector<KnownValues>& known_values() {
       {"--dtype", {"auto", "float32", "float16", "bfloat16"}, {}},
       {"--device", {"auto", "cpu"}, {"cuda", "ascend", "maca", "camb"}},
       {"--model-format", {"hf"}, {"awq", "gptq", "compressed-tensors", "fp8", "mxfp4", "llama"}},
-      {"--quant-policy", {"0"}, {"4", "8", "16", "17", "42"}},
+      {"--quant-policy", {"0", "4", "8"}, {"16", "17", "42"}},
       {"--log-level", {"CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"}, {}},
       {"--communicator", {"nccl", "native", "cuda-ipc"}, {}},
       {"--role", {"Hybrid"}, {"Prefill", "Decode"}},

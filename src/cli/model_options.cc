@@ -66,6 +66,7 @@ void add_engine_options(CLI::App& app, EngineFlags& flags) {
       ->option_text("X")
       ->check(cache_size_problem)
       ->group(kEngineGroup);
+  add_quant_policy(app, flags);
   app.add_option("--cache-block-seq-len,--block-size", flags.cache_block_seq_len,
                  "Tokens of one cache block: a multiple of 64 (64)")
       ->option_text("N")
@@ -90,6 +91,13 @@ void add_engine_options(CLI::App& app, EngineFlags& flags) {
       ->group(kEngineGroup);
   add_restricted_options(app, kRestrictedByEngine);
   add_accepted_options(app, kAcceptedByEngine);
+}
+
+void add_quant_policy(CLI::App& app, EngineFlags& flags) {
+  app.add_option("--quant-policy", flags.quant_policy,
+                 "Bits of the KV cache: 0 (the weights' own), 8 or 4; docs/kv_cache.md says what they lose")
+      ->option_text("0|4|8")
+      ->group(kEngineGroup);
 }
 
 void add_chat_options(CLI::App& app, ChatOptions& options) {

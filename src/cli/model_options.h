@@ -24,6 +24,7 @@ struct EngineFlags {
   std::int32_t max_batch_size = 128;
   std::string cache_max_entry_count = "0.8";  // a fraction of the free memory, or a size such as 8GiB
   std::int32_t cache_block_seq_len = 64;
+  std::int32_t quant_policy = 0;  // 8, 4: bits of a KV cache of codes
   std::int32_t max_prefill_token_num = 8192;
   bool enable_prefix_caching = true;
   int num_threads = 0;                                         // 0: all usable CPUs
@@ -31,6 +32,7 @@ struct EngineFlags {
   std::int64_t max_queue_tokens = EngineOptions{}.max_queue_tokens;
 };
 void add_engine_options(CLI::App& app, EngineFlags& flags);
+void add_quant_policy(CLI::App& app, EngineFlags& flags);  // part of it; `eval` takes no more
 
 // Where the chat template and the sampling defaults come from.
 struct ChatOptions {

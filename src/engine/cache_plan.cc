@@ -74,6 +74,7 @@ CachePlan plan_cache(const CacheSize& size, const CacheNeeds& needs, std::uint64
   const std::int64_t wanted = wanted_bytes(size, available_bytes);
 
   CachePlan plan;
+  plan.quant_bits = needs.quant_bits;
   plan.num_blocks = std::min(wanted / needs.block_bytes, max_blocks);
   plan.capped = wanted / needs.block_bytes > max_blocks;
   plan.bytes = plan.num_blocks * needs.block_bytes;
@@ -101,10 +102,10 @@ CachePlan plan_cache(const CacheSize& size, const CacheNeeds& needs, std::uint64
 
 std::string CachePlan::to_string() const {
   return fmt::format(
-      "KV cache: {} bytes ({}), {} blocks, {} tokens: room for {:.1f} sequences of the session "
+      "KV cache{}: {} bytes ({}), {} blocks, {} tokens: room for {:.1f} sequences of the session "
       "length at once{}",
-      bytes, mib(static_cast<double>(bytes)), num_blocks, num_tokens, num_sessions,
-      capped ? " (capped at --max-batch-size x --session-len)" : "");
+      quant_bits == 0 ? "" : fmt::format(" of int{}", quant_bits), bytes, mib(static_cast<double>(bytes)),
+      num_blocks, num_tokens, num_sessions, capped ? " (capped at --max-batch-size x --session-len)" : "");
 }
 
 }  // namespace lmdeploy

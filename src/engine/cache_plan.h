@@ -17,6 +17,7 @@ CacheSize parse_cache_size(std::string_view text);
 struct CacheNeeds {
   std::int64_t block_bytes = 0;  // of all layers: KvPool::block_bytes
   std::int32_t block_len = 0;
+  std::int32_t quant_bits = 0;  // of a cache of codes; for the log
   std::int32_t session_len = 0;
   std::int32_t max_batch_size = 0;
 };
@@ -26,7 +27,8 @@ struct CachePlan {
   std::int64_t num_blocks = 0;
   std::int64_t num_tokens = 0;
   double num_sessions = 0;  // sequences of session_len tokens that fit
-  bool capped = false;      // more than max_batch_size sessions would never be used
+  std::int32_t quant_bits = 0;
+  bool capped = false;  // more than max_batch_size sessions would never be used
 
   std::string to_string() const;  // one line for the log
 };

@@ -31,7 +31,9 @@ StepCost guess_cost(const ModelInfo& info, int num_threads) {
   const double token_kv_bytes =
       static_cast<double>(KvPool::block_bytes(info.kv_layout, info.num_layers)) / info.kv_layout.block_len;
   const double token_flops = 2 * weight_bytes / kBytesPerElement;
-  const double pair_flops = 2 * kHeadsPerKvHead * token_kv_bytes / kBytesPerElement;
+  const double token_kv_elements =
+      2.0 * info.num_layers * info.kv_layout.num_kv_heads * info.kv_layout.head_dim;
+  const double pair_flops = 2 * kHeadsPerKvHead * token_kv_elements;
   StepCost cost;
   cost.step_ms = weight_bytes / kReadBytesPerMs + kMinMs;
   cost.token_ms = token_flops / kFlopsPerMs / num_threads + kMinMs;

@@ -31,8 +31,7 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
       cost_model_(policy.cost),
       pool_(options.num_threads),
       workspace_(host_allocator()),
-      kv_pool_(host_allocator(), model.info().kv_layout, model.info().num_layers,
-               std::int64_t{policy.num_blocks} + 1),
+      kv_pool_(make_kv_pool(host_allocator(), model.info(), std::int64_t{policy.num_blocks} + 1)),
       runner_(model_, ctx_, kv_pool_) {
   ctx_.pool = &pool_;
   ctx_.allocator = &host_allocator();

@@ -153,6 +153,11 @@ Decoder::Decoder(const HfConfig& config, Rope rope, DecoderWeights weights, std:
   max_chunk_ = std::clamp(kMaxScratchBytes / row_bytes / kMinChunk * kMinChunk, kMinChunk, kMaxChunk);
 }
 
+void Decoder::quantize_cache(std::int32_t bits, KeyCenters centers) {
+  info_.kv_layout.quant_bits = bits;
+  info_.key_centers = std::move(centers);
+}
+
 void Decoder::forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const {
   check_batch(batch);
   const auto num_tokens = std::ssize(batch.token_ids), num_logits = std::ssize(batch.logits_rows);

@@ -34,6 +34,9 @@ class Decoder final : public Model {
   // block_len: tokens per KV block.
   Decoder(const HfConfig& config, Rope rope, DecoderWeights weights, std::int32_t block_len);
 
+  // Before the model is shared: caches made from info() hold codes of 8 or 4 bits.
+  void quantize_cache(std::int32_t bits, KeyCenters centers);
+
   const ModelInfo& info() const override { return info_; }
   void forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const override;
 

@@ -2,6 +2,7 @@
 #include <memory>
 
 #include "model/batch.h"
+#include "model/key_centers.h"
 #include "model/kv_pool.h"
 #include "tensor/ctx.h"
 
@@ -13,9 +14,15 @@ struct ModelInfo {
   std::int32_t vocab_size = 0;               // width of the logits
   std::int32_t max_position_embeddings = 0;  // longest context that the weights were made for
   ops::KvLayout kv_layout;
+  KeyCenters key_centers;              // of kv_layout with 4 bits
   std::int64_t weight_bytes = 0;       // held in memory
   std::int64_t decode_read_bytes = 0;  // weights that one decode step of one token reads
 };
+
+// A cache as the model wants it. The model must outlive it.
+inline KvPool make_kv_pool(Allocator& allocator, const ModelInfo& info, std::int64_t num_blocks) {
+  return {allocator, info.kv_layout, info.num_layers, num_blocks, info.key_centers.values};
+}
 
 // Immutable after load; all that changes from step to step is a parameter.
 class Model {

@@ -13,6 +13,13 @@ const std::vector<Architecture>& architectures() {
   return kArchitectures;
 }
 
+KeyCenters find_key_centers(Ctx& ctx, const Decoder& decoder, const std::filesystem::path& folder,
+                            const std::vector<std::int32_t>& calibration_ids) {
+  if (std::filesystem::exists(folder / kKeyCentersFile)) return read_key_centers(folder, decoder);
+  if (calibration_ids.empty()) return {{}, "nothing: no tokenizer and no " + std::string(kKeyCentersFile)};
+  return measure_key_centers(ctx, decoder, calibration_ids);
+}
+
 }  // namespace
 
 std::vector<std::string> known_architectures() {
@@ -37,7 +44,12 @@ std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& f
   DecoderWeights weights = read_decoder({config, reader, options}, architecture);
   reader.warn_about_unread();
   Rope rope = make_rope(config.rope, config.head_dim, config.max_position_embeddings, options.session_len);
-  return std::make_unique<const Decoder>(config, std::move(rope), std::move(weights), options.block_len);
+  auto decoder = std::make_unique<Decoder>(config, std::move(rope), std::move(weights), options.block_len);
+  if (options.kv_bits == 4)
+    decoder->quantize_cache(4, find_key_centers(ctx, *decoder, folder, options.calibration_ids));
+  else
+    decoder->quantize_cache(options.kv_bits, {});
+  return decoder;
 }
 
 }  // namespace lmdeploy

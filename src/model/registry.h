@@ -14,6 +14,9 @@ struct LoadOptions {
   std::int32_t session_len =
       0;  // 0: max_position_embeddings. Beyond it, dynamic rope takes its base from this
   std::int32_t block_len = 64;  // tokens per KV block
+  std::int32_t kv_bits = 0;     // 8 or 4: of the codes that caches hold; 0: they hold the weights' dtype
+  // With 4 bits: a text to take the keys' centres from where the folder has none; empty: no centres.
+  std::vector<std::int32_t> calibration_ids = {};
 };
 
 // Reads config.json and the safetensors of a folder and builds the architecture that the table in registry.cc

@@ -10,8 +10,8 @@ namespace lmdeploy {
 WindowRun::WindowRun(Ctx& ctx, const Model& model, std::int32_t window, std::int64_t max_logits_bytes)
     : ctx_(ctx),
       model_(model),
-      pool_(*ctx.allocator, model.info().kv_layout, model.info().num_layers,
-            (window + model.info().kv_layout.block_len - 1) / model.info().kv_layout.block_len),
+      pool_(make_kv_pool(*ctx.allocator, model.info(),
+                         (window + model.info().kv_layout.block_len - 1) / model.info().kv_layout.block_len)),
       block_table_(static_cast<std::size_t>(pool_.num_blocks())) {
   std::iota(block_table_.begin(), block_table_.end(), 0);
   const std::int64_t rows = max_logits_bytes / (std::int64_t{4} * model.info().vocab_size);

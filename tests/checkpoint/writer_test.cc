@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <csignal>
+#include <cstring>
 #include <numeric>
 
 #include "checkpoint/checkpoint.h"
@@ -50,6 +51,19 @@ void expect_three(const TempFolder& folder) {
   EXPECT_EQ(bytes_of(checkpoint, "three"), kThreeBytes);
   EXPECT_EQ(checkpoint.get("two").shape, (Shape{2, 2}));
   EXPECT_EQ(checkpoint.get("three").dtype, DType::bf16);
+}
+
+TEST(WriteSafetensors, OneFileOfItsOwnName) {
+  TempFolder folder;
+  std::vector<NamedTensor> tensors;
+  for (const TensorSpec& spec : kThree) {
+    tensors.push_back({spec.name, Tensor(host_allocator(), spec.dtype, spec.shape)});
+    const std::string& bytes = spec.name == "one" ? kOne : spec.name == "two" ? kTwo : kThreeBytes;
+    std::memcpy(tensors.back().tensor.view().data, bytes.data(), bytes.size());
+  }
+  write_safetensors(folder.path() / "other.safetensors", tensors);
+  std::filesystem::rename(folder.path() / "other.safetensors", folder.path() / "model.safetensors");
+  expect_three(folder);
 }
 
 TEST(CheckpointWriter, WritesOneFileThatReadsBack) {

@@ -61,7 +61,9 @@ TUTORIAL = [
     ("serve api_server /nowhere --model-format hf --quant-policy 0 --server-name 0.0.0.0 --server-port 23333 --tp 1",
      1, "/nowhere"),
     ("serve api_server /nowhere --model-format awq --quant-policy 4 --cache-max-entry-count 0.4 --server-name 0.0.0.0 "
-     "--server-port 23333 --tp 1", 2, "quant-policy"),
+     "--server-port 23333 --tp 1", 2, "awq"),
+    ("serve api_server /nowhere --quant-policy 4 --cache-max-entry-count 0.4", 1, "/nowhere"),
+    ("chat /nowhere --quant-policy 42", 2, "quant-policy"),
     ("serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006", 2, "gradio"),
     ("lite auto_awq /nowhere --calib-dataset ptb --calib-samples 128 --calib-seqlen 2048 --w-bits 4 "
      "--w-group-size 128 --batch-size 1 --search-scale False --work-dir OUT", 2, "auto_awq"),

@@ -48,6 +48,13 @@ TEST(CachePlan, FractionOfWhatIsFree) {
   EXPECT_THAT(plan.to_string(), HasSubstr(std::to_string(plan.num_tokens)));
 }
 
+TEST(CachePlan, NamesACacheOfCodes) {
+  CacheNeeds needs = kNeeds;
+  EXPECT_THAT(plan_cache(0.5, needs, 20 * kGiB).to_string(), HasSubstr("KV cache: "));
+  needs.quant_bits = 4;
+  EXPECT_THAT(plan_cache(0.5, needs, 20 * kGiB).to_string(), HasSubstr("KV cache of int4: "));
+}
+
 TEST(CachePlan, SizeIsRoundedDownToBlocks) {
   const CachePlan plan = plan_cache(kGiB, kNeeds, 20 * kGiB);
   EXPECT_EQ(plan.num_blocks, kGiB / kNeeds.block_bytes);

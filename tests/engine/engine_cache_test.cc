@@ -83,31 +83,44 @@ TEST(EngineCache, SameAnswersWithAndWithout) {
 }
 
 // With a real model's arithmetic, bit for bit: also where a prefix was computed in other chunks.
-TEST(EngineCache, SameLogprobsOfARealModelWithAndWithout) {
-  const std::string folder = LMDEPLOY_SOURCE_DIR "/tests/golden/models/qwen2";
-  const auto run_with = [&](bool enabled, std::int32_t max_prefill_token_num, std::vector<Request> requests) {
+class RealModelCache : public ::testing::TestWithParam<std::int32_t> {  // bits of the KV cache
+ protected:
+  Outcome run_with(EngineOptions options, std::int64_t num_blocks) {
     ThreadPool pool(1);
     Ctx ctx;
     ctx.pool = &pool;
     ctx.allocator = &host_allocator();
     LoadOptions load_options;
     load_options.session_len = 512;
-    auto model = load_model(ctx, folder, load_options);
-    const std::int64_t block_bytes = KvPool::block_bytes(model->info().kv_layout, model->info().num_layers);
-    Engine engine(std::move(model), {.session_len = 512,
-                                     .max_prefill_token_num = max_prefill_token_num,
-                                     .cache_bytes = 60 * block_bytes,
-                                     .num_threads = 1,
-                                     .enable_prefix_caching = enabled});
-    return run(engine, requests);
-  };
-  const auto requests = chatty_requests(2, 24, 60, 200);
-  const Outcome off = run_with(false, 512, requests);
-  const Outcome on = run_with(true, 512, requests);
+    load_options.kv_bits = GetParam();
+    load_options.calibration_ids = some_prompt(7, 100, 60);
+    auto model = load_model(ctx, LMDEPLOY_SOURCE_DIR "/tests/golden/models/qwen2", load_options);
+    options.session_len = 512;
+    options.num_threads = 1;
+    options.cache_bytes = num_blocks * KvPool::block_bytes(model->info().kv_layout, model->info().num_layers);
+    Engine engine(std::move(model), options);
+    return run(engine, requests_);
+  }
+
+  std::vector<Request> requests_ = chatty_requests(2, 24, 60, 200);
+};
+
+TEST_P(RealModelCache, SameLogprobsWithAndWithout) {
+  const Outcome off = run_with({.max_prefill_token_num = 512, .enable_prefix_caching = false}, 60);
+  const Outcome on = run_with({.max_prefill_token_num = 512}, 60);
   expect_same(on, off);
-  expect_same(run_with(true, 13, requests), off);
+  expect_same(run_with({.max_prefill_token_num = 13}, 60), off);
   EXPECT_GT(on.stats.num_cache_hit_tokens, 500U);
 }
+
+TEST_P(RealModelCache, SameLogprobsAloneAndPreempted) {
+  const Outcome alone = run_with({.max_batch_size = 1, .enable_prefix_caching = false}, 60);
+  const Outcome preempted = run_with({}, 9);
+  expect_same(preempted, alone);
+  EXPECT_GT(preempted.stats.num_preemptions, 0U);
+}
+
+INSTANTIATE_TEST_SUITE_P(KvBits, RealModelCache, ::testing::Values(0, 8, 4));
 
 TEST(EngineCache, RequestsLearnWhatWasCached) {
   Engine engine = fake_engine();

@@ -1,5 +1,5 @@
 // A sequence's numbers do not depend on company: alone or in a batch, whole or in chunks, prefilled or
-// decoded, its logits have the same bits.
+// decoded, its logits have the same bits, whatever the cache holds of keys and values.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,11 +12,13 @@ namespace {
 
 constexpr std::int32_t kMaxLen = 900;
 
-class Company : public ::testing::TestWithParam<std::tuple<std::string, DType>> {
+class Company : public ::testing::TestWithParam<std::tuple<std::string, DType, std::int32_t>> {
  protected:
   void SetUp() override {
     LoadOptions options;
     options.dtype = std::get<DType>(GetParam());
+    options.kv_bits = std::get<std::int32_t>(GetParam());
+    options.calibration_ids = random_ids(60, 90, 20);
     model_ = load_model(cpu_.ctx, golden_folder(std::get<std::string>(GetParam())), options);
   }
   Ids ids(std::int32_t count, unsigned seed) const {
@@ -93,12 +95,21 @@ TEST_P(Company, ScratchDoesNotGrowWithTheStep) {
   EXPECT_LE(cpu_.workspace.reserved_bytes(), reserved + (std::size_t{8} << 20));
 }
 
+std::string test_name(const ::testing::TestParamInfo<Company::ParamType>& test) {
+  const auto& [model, dtype, kv_bits] = test.param;
+  return fmt::format("{}_{}{}", model, dtype_name(dtype), kv_bits == 0 ? "" : fmt::format("_int{}", kv_bits));
+}
+
 INSTANTIATE_TEST_SUITE_P(Models, Company,
                          ::testing::Combine(::testing::Values("llama_bias_tied", "qwen3", "mistral"),
-                                            ::testing::Values(DType::f32, DType::bf16, DType::f16)),
-                         [](const auto& test) {
-                           return std::get<0>(test.param) + "_" + dtype_name(std::get<1>(test.param));
-                         });
+                                            ::testing::Values(DType::f32, DType::bf16, DType::f16),
+                                            ::testing::Values(0)),
+                         test_name);
+INSTANTIATE_TEST_SUITE_P(QuantizedCaches, Company,
+                         ::testing::Combine(::testing::Values("llama_bias_tied", "mistral"),
+                                            ::testing::Values(DType::f32, DType::bf16),
+                                            ::testing::Values(8, 4)),
+                         test_name);
 
 }  // namespace
 }  // namespace lmdeploy::testing

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <cstring>
+#include <vector>
 
 #include "base/error.h"
 #include "base/system_memory.h"
@@ -28,6 +29,29 @@ TEST(KvPool, LayersDoNotOverlap) {
     EXPECT_EQ(block(i / 5, i % 5)[kLayout.block_bytes() - 1], i + 1);
   }
   EXPECT_EQ(KvPool::block_bytes(kLayout, 3), 3 * kLayout.block_bytes());
+}
+
+// LMDeploy's bytes per token: codes, and a scale and a minimum of 16 bits for each head of K and of V.
+TEST(KvPool, CodesTakeTheBytesThatTheyShould) {
+  const auto token_bytes = [](std::int32_t quant_bits, int num_layers) {
+    ops::KvLayout layout = kLayout;
+    layout.quant_bits = quant_bits;
+    return KvPool::block_bytes(layout, num_layers) / 64;
+  };
+  EXPECT_EQ(token_bytes(0, 24), 98304);  // 1.8B
+  EXPECT_EQ(token_bytes(8, 24), 50688);
+  EXPECT_EQ(token_bytes(4, 24), 26112);
+  EXPECT_EQ(token_bytes(0, 32), 131072);  // 7B
+  EXPECT_EQ(token_bytes(8, 32), 67584);
+  EXPECT_EQ(token_bytes(4, 32), 34816);
+}
+
+TEST(KvPool, ALayerHasItsOwnCenters) {
+  const std::vector<float> centers(3 * 8 * 128);
+  const KvPool pool(host_allocator(), kLayout, 3, 1, centers);
+  EXPECT_EQ(pool.layer(2).key_centers, centers.data() + 2 * 8 * 128);
+  EXPECT_EQ(KvPool(host_allocator(), kLayout, 3, 1).layer(2).key_centers, nullptr);
+  EXPECT_THROW(KvPool(host_allocator(), kLayout, 2, 1, centers), CheckFailure);
 }
 
 TEST(KvPool, ReservesWithoutTouching) {

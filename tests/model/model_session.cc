@@ -36,8 +36,7 @@ ModelSession::ModelSession(Ctx& ctx, const Model& model, int num_seqs, std::int3
     : ctx_(ctx),
       model_(model),
       max_blocks_((max_len + model.info().kv_layout.block_len - 1) / model.info().kv_layout.block_len),
-      pool_(*ctx.allocator, model.info().kv_layout, model.info().num_layers,
-            std::int64_t{num_seqs} * max_blocks_),
+      pool_(make_kv_pool(*ctx.allocator, model.info(), std::int64_t{num_seqs} * max_blocks_)),
       context_lens_(static_cast<std::size_t>(num_seqs), 0) {
   Ids blocks(static_cast<std::size_t>(num_seqs * max_blocks_));
   std::iota(blocks.begin(), blocks.end(), 0);

@@ -3,9 +3,11 @@
 // architecture is a file, a line here and a row there.
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "checkpoint/hf_config.h"
 #include "model/decoder.h"
+#include "model/linear_group.h"
 #include "model/registry.h"
 #include "model/weight_reader.h"
 
@@ -27,6 +29,7 @@ struct Architecture {
   std::string name;  // architectures[0] of config.json
   OuterNames outer;
   DecoderLayer (*read_layer)(const ModelSource& source, std::int64_t layer_idx);
+  std::vector<LinearGroup> linear_groups;  // of every layer, in the order in which they compute
 };
 
 // The row of config.architecture. Throws Error, with the known ones, where there is none.

@@ -22,8 +22,8 @@ constexpr std::int64_t kMaxScratchBytes = std::int64_t{128} << 20;
 // never used never become resident.
 class Decoder::Pass {
  public:
-  Pass(Ctx& ctx, const Decoder& model, KvPool& pool)
-      : ctx_(ctx), model_(model), pool_(pool), scope_(*ctx.workspace) {
+  Pass(Ctx& ctx, const Decoder& model, KvPool& pool, const LinearObserver* observe = nullptr)
+      : ctx_(ctx), model_(model), pool_(pool), observe_(observe), scope_(*ctx.workspace) {
     const DType dtype = model.info_.kv_layout.dtype;
     const std::int64_t query_width = model.num_heads_ * model.head_dim_;
     const std::int64_t qkv_width = query_width + 2 * model.num_kv_heads_ * model.head_dim_;
@@ -41,9 +41,8 @@ class Decoder::Pass {
   // logits: [slice.logits_rows.size(), vocab_size] f32.
   void run(const BatchSlice& slice, const View& logits) {
     const DecoderWeights& weights = model_.weights_;
-    num_rows_ = slice.num_tokens();
+    begin(slice);
     embed(slice);
-    ops::rope_table(ctx_, slice.positions, model_.rope_.inv_freq, model_.rope_.scale, rows(rope_table_));
     const std::size_t last = weights.layers.size() - 1;
     for (std::size_t i = 0; i < last; i++) {
       const View query = store_keys(i, slice);
@@ -61,11 +60,28 @@ class Decoder::Pass {
     weights.head.apply(ctx_, rows(normed_), logits);
   }
 
+  // residual: [slice.num_tokens(), hidden_size] f32, taken through one layer.
+  void run_layer(std::size_t layer_idx, const BatchSlice& slice, const View& residual) {
+    begin(slice);
+    residual_ = residual;
+    const View query = store_keys(layer_idx, slice);
+    finish_layer(model_.weights_.layers[layer_idx], query, layer_idx, slice.rows);
+  }
+
  private:
   View take(DType dtype, std::int64_t width) {
     return ctx_.workspace->take(dtype, Shape{model_.max_chunk_, width});
   }
   View rows(const View& buffer) const { return buffer.rows(0, num_rows_); }
+
+  void see(LinearInput input, const View& x) const {
+    if (observe_ != nullptr && *observe_) (*observe_)(input, x);
+  }
+
+  void begin(const BatchSlice& slice) {
+    num_rows_ = slice.num_tokens();
+    ops::rope_table(ctx_, slice.positions, model_.rope_.inv_freq, model_.rope_.scale, rows(rope_table_));
+  }
 
   void embed(const BatchSlice& slice) {
     const DecoderWeights& weights = model_.weights_;
@@ -79,6 +95,7 @@ class Decoder::Pass {
   View store_keys(std::size_t layer_idx, const BatchSlice& slice) {
     const DecoderLayer& layer = model_.weights_.layers[layer_idx];
     layer.input_norm.apply(ctx_, rows(residual_), rows(normed_));
+    see(LinearInput::qkv, rows(normed_));
     layer.attention.project(ctx_, rows(normed_), rows(rope_table_), rows(qkv_));
     ops::store_kv(ctx_, layer.attention.key(rows(qkv_)), layer.attention.value(rows(qkv_)), slice.slots,
                   pool_.layer(static_cast<int>(layer_idx)));
@@ -103,16 +120,20 @@ class Decoder::Pass {
     const float scale = 1 / std::sqrt(static_cast<float>(model_.head_dim_));
     ops::attention(ctx_, query, pool_.layer(static_cast<int>(layer_idx)),
                    attention_rows.batch(scale, layer.attention.sliding_window), rows(attended_));
+    see(LinearInput::attention_output, rows(attended_));
     layer.attention.output.apply(ctx_, rows(attended_), rows(residual_), true);
     layer.post_attention_norm.apply(ctx_, rows(residual_), rows(normed_));
+    see(LinearInput::gate_up, rows(normed_));
     layer.mlp.gate_up.apply(ctx_, rows(normed_), rows(gate_up_));
     ops::silu_mul(ctx_, rows(gate_up_), rows(activated_));
+    see(LinearInput::down, rows(activated_));
     layer.mlp.down.apply(ctx_, rows(activated_), rows(residual_), true);
   }
 
   Ctx& ctx_;
   const Decoder& model_;
   KvPool& pool_;
+  const LinearObserver* observe_;  // null: nobody looks on
   Workspace::Scope scope_;
   std::int64_t num_rows_ = 0;  // of every buffer that are in use
   View residual_;              // [max_chunk, hidden_size] f32
@@ -169,6 +190,19 @@ void Decoder::forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& lo
         slice_batch(batch, begin, std::min<std::int64_t>(begin + max_chunk_, num_tokens), pool.block_len());
     const auto count = std::ssize(slice.logits_rows);
     pass.run(slice, count == 0 ? View() : logits.rows(slice.first_logit, count));
+  }
+}
+
+void Decoder::forward_layer(Ctx& ctx, int layer_idx, const Batch& batch, KvPool& pool, const View& residual,
+                            const LinearObserver& observe) const {
+  check_batch(batch);
+  const auto num_tokens = std::ssize(batch.token_ids);
+  CHECK(residual.shape == (Shape{num_tokens, hidden_size_}), "residual is {}", residual.shape.to_string());
+  Pass pass(ctx, *this, pool, &observe);
+  for (std::int64_t begin = 0; begin < num_tokens; begin += max_chunk_) {
+    const BatchSlice slice =
+        slice_batch(batch, begin, std::min<std::int64_t>(begin + max_chunk_, num_tokens), pool.block_len());
+    pass.run_layer(static_cast<std::size_t>(layer_idx), slice, residual.rows(begin, slice.num_tokens()));
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "checkpoint/hf_config.h"
 #include "model/layers.h"
+#include "model/linear_group.h"
 #include "model/model.h"
 #include "model/rope.h"
 
@@ -39,6 +40,11 @@ class Decoder final : public Model {
 
   const ModelInfo& info() const override { return info_; }
   void forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const override;
+
+  // One layer alone, for calibration: takes `residual`, [num_tokens, hidden_size] f32, through it in place.
+  // Token ids and logits_rows do not matter.
+  void forward_layer(Ctx& ctx, int layer_idx, const Batch& batch, KvPool& pool, const View& residual,
+                     const LinearObserver& observe) const;
 
  private:
   class Pass;

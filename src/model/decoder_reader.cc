@@ -61,6 +61,19 @@ DecoderLayer read_llama_layer(const ModelSource& source, std::int64_t layer_idx,
   return layer;
 }
 
+// The values make o_proj's input only without grouped queries: with them a value channel feeds several
+// columns.
+std::vector<LinearGroup> llama_linear_groups() {
+  using Maker = LinearGroup::Maker;
+  return {{LinearInput::qkv,
+           {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"},
+           Maker::norm,
+           "input_layernorm"},
+          {LinearInput::attention_output, {"self_attn.o_proj"}, Maker::linear, "self_attn.v_proj"},
+          {LinearInput::gate_up, {"mlp.gate_proj", "mlp.up_proj"}, Maker::norm, "post_attention_layernorm"},
+          {LinearInput::down, {"mlp.down_proj"}, Maker::linear, "mlp.up_proj"}};
+}
+
 DecoderWeights read_decoder(const ModelSource& source, const Architecture& architecture) {
   const HfConfig& config = source.config;
   const OuterNames& outer = architecture.outer;

@@ -2,6 +2,7 @@
 // What the architectures' files share: a decoder layer's weights under the names that Llama introduced in
 // transformers and most of its successors kept (model.layers.N.self_attn.q_proj, mlp.gate_proj, ...).
 #include <string>
+#include <vector>
 
 #include "model/architectures.h"
 
@@ -20,6 +21,9 @@ struct DecoderTraits {
 std::string layer_prefix(std::int64_t layer_idx);  // "model.layers.3."
 
 DecoderLayer read_llama_layer(const ModelSource& source, std::int64_t layer_idx, const DecoderTraits& traits);
+
+// Of the layers that read_llama_layer reads.
+std::vector<LinearGroup> llama_linear_groups();
 
 RmsNorm read_norm(const ModelSource& source, const std::string& name, std::int64_t n);
 

@@ -55,12 +55,22 @@ DecoderLayer read_layer(const ModelSource& source, std::int64_t layer_idx) {
   return layer;
 }
 
+// The values are rows among others of wqkv: what makes wo's input is left as it is.
+std::vector<LinearGroup> linear_groups() {
+  using Maker = LinearGroup::Maker;
+  return {{LinearInput::qkv, {"attention.wqkv"}, Maker::norm, "attention_norm"},
+          {LinearInput::attention_output, {"attention.wo"}},
+          {LinearInput::gate_up, {"feed_forward.w1", "feed_forward.w3"}, Maker::norm, "ffn_norm"},
+          {LinearInput::down, {"feed_forward.w2"}, Maker::linear, "feed_forward.w3"}};
+}
+
 }  // namespace
 
 Architecture internlm2() {
   return {"InternLM2ForCausalLM",
           {"model.tok_embeddings.weight", "model.norm.weight", "output.weight"},
-          read_layer};
+          read_layer,
+          linear_groups()};
 }
 
 }  // namespace lmdeploy

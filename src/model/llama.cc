@@ -15,7 +15,7 @@ DecoderLayer read_layer(const ModelSource& source, std::int64_t layer_idx) {
 }  // namespace
 
 Architecture llama() {
-  return {"LlamaForCausalLM", kLlamaOuterNames, read_layer};
+  return {"LlamaForCausalLM", kLlamaOuterNames, read_layer, llama_linear_groups()};
 }
 
 }  // namespace lmdeploy

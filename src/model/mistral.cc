@@ -13,7 +13,7 @@ DecoderLayer read_layer(const ModelSource& source, std::int64_t layer_idx) {
 }  // namespace
 
 Architecture mistral() {
-  return {"MistralForCausalLM", kLlamaOuterNames, read_layer};
+  return {"MistralForCausalLM", kLlamaOuterNames, read_layer, llama_linear_groups()};
 }
 
 }  // namespace lmdeploy

@@ -13,7 +13,7 @@ DecoderLayer read_layer(const ModelSource& source, std::int64_t layer_idx) {
 }  // namespace
 
 Architecture qwen2() {
-  return {"Qwen2ForCausalLM", kLlamaOuterNames, read_layer};
+  return {"Qwen2ForCausalLM", kLlamaOuterNames, read_layer, llama_linear_groups()};
 }
 
 }  // namespace lmdeploy

@@ -20,7 +20,7 @@ DecoderLayer read_layer(const ModelSource& source, std::int64_t layer_idx) {
 }  // namespace
 
 Architecture qwen3() {
-  return {"Qwen3ForCausalLM", kLlamaOuterNames, read_layer};
+  return {"Qwen3ForCausalLM", kLlamaOuterNames, read_layer, llama_linear_groups()};
 }
 
 }  // namespace lmdeploy

@@ -119,6 +119,7 @@ const Checkpoint::Entry& Checkpoint::entry(const std::string& name) const {
 }
 
 View Checkpoint::get(const std::string& name) const {
+  if (const auto replaced = replaced_.find(name); replaced != replaced_.end()) return replaced->second;
   const Entry& found = entry(name);
   const MappedFile& file = files_[found.file_idx];
   const std::optional<DType> dtype = find_dtype_of_safetensors(found.header.dtype);
@@ -150,6 +151,12 @@ void Checkpoint::release(const std::string& name) const {
   files_[found.file_idx].release(found.header.offset, found.header.bytes);
   const std::lock_guard lock(copies_->mutex);
   copies_->tensors.erase(name);
+}
+
+void Checkpoint::replace(const std::string& name, const View& tensor) {
+  CHECK(tensor.shape == make_shape(entry(name).header.shape, name), "tensor {} cannot become {}", name,
+        tensor.shape.to_string());
+  replaced_[name] = tensor;
 }
 
 std::vector<std::string> Checkpoint::names() const {

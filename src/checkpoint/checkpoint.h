@@ -30,6 +30,10 @@ class Checkpoint {
   // Gives the tensor's resident pages back once it was copied elsewhere; its views stay valid unless the file
   // held it misaligned.
   void release(const std::string& name) const;
+  // From now on get(name) gives `tensor`, which the caller keeps alive, in place of the file's: of the same
+  // shape, any type. Not while another thread reads.
+  void replace(const std::string& name, const View& tensor);
+  void restore(const std::string& name) { replaced_.erase(name); }
   std::vector<std::string> names() const;  // sorted
   std::int64_t total_bytes() const;        // of all tensors
   const std::filesystem::path& folder() const noexcept { return folder_; }
@@ -53,6 +57,7 @@ class Checkpoint {
   std::filesystem::path folder_;
   std::vector<MappedFile> files_;
   std::map<std::string, Entry> tensors_;
+  std::map<std::string, View> replaced_;
   std::unique_ptr<AlignedCopies> copies_;
 };
 

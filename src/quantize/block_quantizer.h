@@ -1,0 +1,37 @@
+#pragma once
+#include <functional>
+#include <optional>
+
+#include "quantize/block_rounder.h"
+
+namespace lmdeploy {
+
+// What the calibration samples are before and behind a layer. Empty where the recipe does not look.
+struct BlockStreams {
+  std::optional<StreamReader> full_in, quantized_in;    // through the 16-bit model; through what was rounded
+  std::optional<StreamWriter> full_out, quantized_out;  // none behind the last layer
+};
+
+// Takes one decoder layer after another from what it was to what the recipe makes of it.
+class BlockQuantizer {
+ public:
+  // after_sample: called between samples, may throw.
+  BlockQuantizer(Ctx& ctx, const BlockSource& source, const Recipe& recipe, const StreamShape& shape,
+                 std::function<void()> after_sample);
+
+  QuantizedBlock quantize(std::int64_t layer_idx, BlockStreams& streams);
+
+ private:
+  std::unique_ptr<CalibrationProbe> run(std::int64_t layer_idx, const StreamReader& input,
+                                        StreamWriter* output, bool gram);
+  QuantizedBlock round(std::int64_t layer_idx, std::unique_ptr<CalibrationProbe> full, BlockStreams& streams);
+  QuantizedBlock statistics(std::int64_t layer_idx, CalibrationProbe& probe) const;
+
+  Ctx& ctx_;
+  const BlockSource& source_;
+  Recipe recipe_;
+  StreamShape shape_;
+  std::function<void()> after_sample_;
+};
+
+}  // namespace lmdeploy

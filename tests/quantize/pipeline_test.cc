@@ -1,0 +1,127 @@
+#include "quantize/pipeline.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "base/error.h"
+#include "quantize/output_folder.h"
+#include "quantize/tiny_model.h"
+
+namespace lmdeploy::testing {
+namespace {
+
+namespace fs = std::filesystem;
+
+Recipe awq_recipe(Recipe::Rounding rounding) {
+  Recipe recipe;
+  recipe.rounding = rounding;
+  recipe.group_size = 32;
+  return recipe;
+}
+
+std::string bytes_of(const fs::path& file) {
+  std::ifstream in(file, std::ios::binary);
+  std::ostringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+class PipelineTest : public ::testing::TestWithParam<Layout> {
+ protected:
+  // The reports of all layers; stops after `max_samples` of them with an exception of its own.
+  struct Stopped {};
+  std::vector<LayerReport> quantize(const std::string& name, const Recipe& recipe, bool resume = false,
+                                    std::int64_t max_samples = 1'000'000) {
+    WorkFolder work(root_ / name, {{"for", "test"}}, resume);
+    quantize_layers(cpu_.ctx, model_.source(), recipe, samples_, work, [&](const PipelineProgress&) {
+      if (max_samples-- == 0) throw Stopped();
+    });
+    const fs::path result = work.make_result_folder();
+    write_model_folder(model_.source(), recipe, work, result, {});
+    std::vector<LayerReport> reports = work.reports();
+    work.publish();
+    return reports;
+  }
+
+  Cpu cpu_;
+  TempFolder root_;
+  TinyModel model_{cpu_, GetParam()};
+  CalibrationSamples samples_ = TinyModel::samples(3, 50);
+};
+
+TEST_P(PipelineTest, EveryLinearIsReported) {
+  for (const auto rounding : {Recipe::Rounding::nearest, Recipe::Rounding::gptq}) {
+    const std::string name = rounding_name(rounding);
+    const std::vector<LayerReport> reports = quantize(name, awq_recipe(rounding));
+    ASSERT_EQ(reports.size(), 2U);
+    for (const LayerReport& report : reports) {
+      EXPECT_EQ(report.linears.size(), GetParam() == Layout::llama ? 7U : 5U);
+      for (const LinearReport& linear : report.linears) {
+        EXPECT_GT(linear.relative_error, 0.01) << linear.name;
+        EXPECT_LT(linear.relative_error, 0.2) << linear.name;
+        EXPECT_EQ(linear.clipped, 0) << linear.name;
+        EXPECT_EQ(linear.not_finite, 0) << linear.name;
+      }
+    }
+  }
+}
+
+TEST_P(PipelineTest, GptqErrsLess) {
+  const auto nearest = quantize("nearest", awq_recipe(Recipe::Rounding::nearest));
+  const auto gptq = quantize("gptq", awq_recipe(Recipe::Rounding::gptq));
+  for (std::size_t i = 0; i < nearest[0].linears.size(); i++)  // the first layer's inputs are the same
+    EXPECT_LT(gptq[0].linears[i].relative_error, nearest[0].linears[i].relative_error)
+        << gptq[0].linears[i].name;
+}
+
+TEST_P(PipelineTest, AResumedRunMakesTheSameFiles) {
+  for (const auto rounding : {Recipe::Rounding::nearest, Recipe::Rounding::gptq}) {
+    const Recipe recipe = awq_recipe(rounding);
+    const std::string name = rounding_name(rounding);
+    quantize(name + " whole", recipe);
+    const std::string expected = bytes_of(root_ / (name + " whole") / "model.safetensors");
+    for (const std::int64_t stop : {0, 2, 4, 10}) {
+      const std::string cut = fmt::format("{} {}", name, stop);
+      if (rounding == Recipe::Rounding::nearest && stop == 10) continue;  // ends earlier
+      EXPECT_THROW(quantize(cut, recipe, false, stop), Stopped) << stop;
+      EXPECT_FALSE(fs::exists(root_ / cut));
+      quantize(cut, recipe, true);
+      EXPECT_TRUE(bytes_of(root_ / cut / "model.safetensors") == expected) << cut;
+      EXPECT_FALSE(fs::exists(root_ / (cut + ".partial")));
+    }
+  }
+}
+
+TEST_P(PipelineTest, WithoutDataTheWeightsErrorIsReported) {
+  samples_ = {};
+  Recipe recipe = awq_recipe(Recipe::Rounding::nearest);
+  recipe.scaling = Recipe::Scaling::none;
+  for (const LayerReport& report : quantize("plain", recipe))
+    for (const LinearReport& linear : report.linears) {
+      EXPECT_GT(linear.relative_error, 0.01) << linear.name;
+      EXPECT_LT(linear.relative_error, 0.1) << linear.name;
+    }
+}
+
+TEST_P(PipelineTest, StatisticsAloneLeaveTheWeights) {
+  Recipe recipe;
+  recipe.scaling = Recipe::Scaling::none;
+  recipe.rounding = Recipe::Rounding::nothing;
+  WorkFolder work(root_ / "statistics", {}, false);
+  quantize_layers(cpu_.ctx, model_.source(), recipe, samples_, work, [](const PipelineProgress&) {});
+  const fs::path result = work.make_result_folder();
+  write_statistics_folder(work, result);
+  EXPECT_TRUE(fs::exists(result / "activation_statistics.safetensors"));
+  const Checkpoint layer(work.layer_folder(0));
+  for (const std::string& name : layer.names()) {
+    EXPECT_TRUE(name.ends_with(".input_abs_max") || name.ends_with(".input_abs_mean")) << name;
+    EXPECT_GT(*layer.get(name).as<float>(), 0) << name;
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Layouts, PipelineTest, ::testing::Values(Layout::llama, Layout::internlm2));
+
+}  // namespace
+}  // namespace lmdeploy::testing

@@ -7,7 +7,7 @@ constexpr CommandGroup kGroupTable[] = {
     {"serve", "Answer over the network, or talk to a server"},
     {"eval", "Measure a model's quality"},
     {"bench", "Measure speed beside what this machine can do"},
-    {"lite", "Make models smaller (not built yet)"},
+    {"lite", "Make models smaller"},
 };
 
 // The next command is one row here, one line in command.h and one file beside this one.
@@ -44,14 +44,14 @@ constexpr Command kCommandTable[] = {
      "lmdeploy bench serve --tokenizer MODEL --max-concurrency 64 --ignore-eos --metric-percentiles 50,99 "
      "--save-result",
      setup_bench_serve},
-    {"lite", "auto_awq", "4-bit weights by AWQ (not built yet)",
+    {"lite", "auto_awq", "4-bit weights by AWQ",
      "lmdeploy lite auto_awq MODEL --calib-dataset ptb --w-bits 4 --w-group-size 128 --work-dir OUT",
      setup_lite_auto_awq},
-    {"lite", "auto_gptq", "4-bit weights by GPTQ (not built yet)",
+    {"lite", "auto_gptq", "4-bit weights by GPTQ",
      "lmdeploy lite auto_gptq MODEL --calib-dataset ptb --work-dir OUT", setup_lite_auto_gptq},
-    {"lite", "calibrate", "Statistics of activations (not built yet)",
+    {"lite", "calibrate", "Statistics of activations",
      "lmdeploy lite calibrate MODEL --calib-dataset ptb --work-dir OUT", setup_lite_calibrate},
-    {"lite", "smooth_quant", "8-bit weights and activations (not built yet)",
+    {"lite", "smooth_quant", "8-bit weights and activations",
      "lmdeploy lite smooth_quant MODEL --work-dir OUT", setup_lite_smooth_quant},
 };
 

@@ -31,6 +31,7 @@ const std::vector<KnownValues>& known_values() {
       {"--quant-policy", {"0", "4", "8"}, {"16", "17", "42"}},
       {"--log-level", {"CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"}, {}},
       {"--communicator", {"nccl", "native", "cuda-ipc"}, {}},
+      {"--quant-dtype", {"int8"}, {"fp8", "float8_e4m3fn", "float8_e5m2"}},
       {"--role", {"Hybrid"}, {"Prefill", "Decode"}},
       {"--tp", {"1"}, {}, true},
       {"--dp", {"1"}, {}, true},

@@ -1,65 +1,54 @@
-// lmdeploy lite: the command lines are understood; the work is not built yet.
+// lmdeploy lite: a smaller model, or what it takes to make one.
 #include <memory>
 
 #include "cli/command.h"
-#include "cli/usage_error.h"
+#include "cli/lite_options.h"
+#include "cli/lite_run.h"
 
 namespace lmdeploy::cli {
 namespace {
 
-[[noreturn]] int refuse(const char* command) {
-  throw UsageError(fmt::format("lmdeploy lite {} is not built yet", command),
-                   "Today models run as they are: lmdeploy chat MODEL, lmdeploy serve api_server MODEL.");
-}
-
-void add_common(CLI::App& app) {
-  app.add_option("MODEL")->description("A model folder or a hub name")->required();
-  app.add_option("--work-dir")->description("Folder of the result (work_dir)")->option_text("DIR");
-  app.add_option("--calib-dataset")
-      ->description("ptb, wikitext2, c4, pileval, or a local text file")
-      ->option_text("NAME|FILE");
-  app.add_option("--calib-samples")->description("Sequences; 0: without data (128)")->option_text("N");
-  app.add_option("--calib-seqlen")->description("Tokens of each sequence (2048)")->option_text("N");
-  app.add_option("--batch-size")->description("Sequences at once (1)")->option_text("N");
-  app.add_flag("--search-scale")->description("Search each block's scales (off)");
-  app.add_option("--dtype")->description("auto, float16 or bfloat16")->option_text("NAME");
-  app.add_option("--device")->description("cpu or cuda")->option_text("NAME");
-  app.add_option("--revision")->description("Branch, tag or commit of a hub name")->option_text("NAME");
-  app.add_option("--download-dir")->description("Where hub downloads go")->option_text("DIR");
-  app.add_flag("--trust-remote-code")->description("Without effect: code in a folder is never run");
-}
-
-void add_weight_options(CLI::App& app) {
-  app.add_option("--w-bits")->description("Bits of a weight (4)")->option_text("N");
-  app.add_flag("--w-sym")->description("Symmetric quantisation, without zero points");
-  app.add_option("--w-group-size")->description("Weights that share a scale (128)")->option_text("N");
+std::shared_ptr<LiteOptions> declare(CLI::App& app, const char* command) {
+  auto options = std::make_shared<LiteOptions>();
+  options->command = command;
+  add_lite_options(app, *options);
+  return options;
 }
 
 }  // namespace
 
 Action setup_lite_auto_awq(CLI::App& app) {
-  add_common(app);
-  add_weight_options(app);
-  return [] { return refuse("auto_awq"); };
+  const auto options = declare(app, "auto_awq");
+  add_lite_weight_options(app, *options);
+  app.add_flag("--search-scale", options->search_scale,
+               "Search each input's scales for the least error, with clipping: slower, better (off)");
+  app.add_flag(
+      "--gptq", options->gptq,
+      "Round by GPTQ after scaling, in AWQ's format: the best of these, three passes instead of one (off)");
+  add_lite_eval_options(app, *options);
+  return [options] { return run_lite(*options); };
 }
 
 Action setup_lite_auto_gptq(CLI::App& app) {
-  add_common(app);
-  add_weight_options(app);
-  return [] { return refuse("auto_gptq"); };
+  const auto options = declare(app, "auto_gptq");
+  add_lite_weight_options(app, *options);
+  app.add_flag("--search-scale")->group("");
+  add_lite_eval_options(app, *options);
+  return [options] { return run_lite(*options); };
 }
 
 Action setup_lite_calibrate(CLI::App& app) {
-  add_common(app);
-  return [] { return refuse("calibrate"); };
+  const auto options = declare(app, "calibrate");
+  app.add_flag("--search-scale")->group("");
+  return [options] { return run_lite(*options); };
 }
 
 Action setup_lite_smooth_quant(CLI::App& app) {
-  add_common(app);
-  app.add_option("--quant-dtype")
-      ->description("int8, fp8, float8_e4m3fn or float8_e5m2")
-      ->option_text("NAME");
-  return [] { return refuse("smooth_quant"); };
+  const auto options = declare(app, "smooth_quant");
+  app.add_flag("--search-scale")->group("");
+  app.add_option("--quant-dtype")->description("int8; fp8 is not built yet (int8)")->option_text("NAME");
+  add_lite_eval_options(app, *options);
+  return [options] { return run_lite(*options); };
 }
 
 }  // namespace lmdeploy::cli

@@ -66,7 +66,7 @@ TUTORIAL = [
     ("chat /nowhere --quant-policy 42", 2, "quant-policy"),
     ("serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006", 2, "gradio"),
     ("lite auto_awq /nowhere --calib-dataset ptb --calib-samples 128 --calib-seqlen 2048 --w-bits 4 "
-     "--w-group-size 128 --batch-size 1 --search-scale False --work-dir OUT", 2, "auto_awq"),
+     "--w-group-size 128 --batch-size 1 --search-scale False --work-dir OUT", 1, "/nowhere"),
 ]
 
 

@@ -1,0 +1,138 @@
+"""`lmdeploy lite` on the real model, with few and short samples."""
+
+import json
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from program import BINARY, MODEL, ROOT, run, wait_until
+
+TEXT = ROOT / "tests/e2e/lighthouse.txt"
+SMALL = ["--calib-dataset", TEXT, "--calib-samples", "8", "--calib-seqlen", "96", "--w-group-size", "64", "--no-eval"]
+
+
+def lite(command, work_dir, *options, model=MODEL):
+    return run("lite", command, model, "--work-dir", work_dir, *options, timeout=300)
+
+
+@pytest.fixture(scope="module")
+def quantized(tmp_path_factory):
+    """The tutorial's command, with a text file and a group size that divides this model's layers."""
+    out = tmp_path_factory.mktemp("lite") / "awq"
+    result = lite("auto_awq", out, *SMALL, "--w-bits", "4", "--batch-size", "1", "--search-scale", "False")
+    assert result.returncode == 0, result.stderr
+    assert result.stdout == f"{out}\n"
+    assert "in two of them" in result.stderr  # the text is short
+    assert not out.with_name("awq.partial").exists()
+    return out
+
+
+def test_the_folder_is_the_models_with_packed_weights(quantized):
+    assert {path.name for path in MODEL.iterdir()} <= {path.name for path in quantized.iterdir()}
+    for name in ("tokenizer.json", "tokenizer_config.json", "generation_config.json"):
+        assert (quantized / name).read_bytes() == (MODEL / name).read_bytes(), name
+    config = json.loads((quantized / "config.json").read_text())
+    assert config["quantization_config"] == {"quant_method": "awq", "version": "gemm", "bits": 4, "group_size": 64,
+                                             "zero_point": True, "modules_to_not_convert": ["lm_head"]}
+    sizes = [(folder / "model.safetensors").stat().st_size for folder in (MODEL, quantized)]
+    assert sizes[1] < 0.5 * sizes[0]
+
+
+def test_the_report_names_every_linear(quantized):
+    report = json.loads((quantized / "quantization_report.json").read_text())
+    linears = [linear for layer in report["layers"] for linear in layer["linears"]]
+    assert len(linears) == 210
+    assert all(0 < linear["relative_error"] < 0.3 for linear in linears)
+    assert report["calibration"]["samples"] == 8 and report["calibration"]["overlap"] > 0
+    assert report["bytes_after"] < report["bytes_before"]
+    assert "model.layers.29.mlp.down_proj" in (quantized / "quantization_report.md").read_text()
+    assert (quantized / "quantization_report.svg").read_text().startswith("<svg")
+
+
+def test_what_was_interrupted_goes_on(quantized, tmp_path):
+    out = tmp_path / "awq"
+    command = [BINARY, "lite", "auto_awq", MODEL, "--work-dir", out, *SMALL]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    wait_until((tmp_path / "awq.partial/layer-00003/report.json").exists, 60, "three layers are finished")
+    process.send_signal(signal.SIGINT)
+    assert "--resume" in process.communicate(timeout=60)[1]
+    assert process.returncode == 130
+    assert not out.exists()
+
+    assert "--resume" in lite("auto_awq", out, *SMALL).stderr  # not by itself
+    other = lite("auto_awq", out, *SMALL, "--w-sym", "--resume")
+    assert other.returncode == 1 and "w_sym was false and is true" in other.stderr
+    result = lite("auto_awq", out, *SMALL, "--resume")
+    assert result.returncode == 0, result.stderr
+    assert (out / "model.safetensors").read_bytes() == (quantized / "model.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("options, status, named", [
+    (["--w-group-size", "128"], 1, "Those that do: 32, 64, -1"),
+    (["--w-bits", "3"], 2, "--w-bits"),
+    (["--w-bits", "8"], 1, "auto_gptq"),
+    (["--w-grp-size", "64"], 2, "--w-group-size"),
+    (["--calib-dataset", "/nowhere.txt"], 2, "/nowhere.txt"),
+    (["--calib-dataset", "ptb"], 1, "--calib-dataset FILE.txt"),
+    (["--calib-samples", "9", "--calib-order", "sequential"], 1, "tokens"),
+    (["--calib-seqlen", "10000"], 1, "--calib-seqlen"),
+    (["--device", "cuda"], 2, "not built yet"),
+    (["--resume"], 1, "no unfinished run"),
+])
+def test_what_cannot_work_is_refused_before_any_work(tmp_path, options, status, named):
+    result = lite("auto_awq", tmp_path / "out", *SMALL, *options)
+    assert result.returncode == status, result.stderr
+    assert named in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path):
+    (tmp_path / "file").write_text("mine")
+    result = lite("auto_awq", tmp_path, *SMALL)
+    assert result.returncode == 1 and "not empty" in result.stderr
+    assert (tmp_path / "file").read_text() == "mine"
+
+
+def test_a_quantized_model_is_not_quantized_again(quantized, tmp_path):
+    result = lite("auto_awq", tmp_path / "out", *SMALL, model=quantized)
+    assert result.returncode == 1
+    assert "quantised already (awq)" in result.stderr
+
+
+def test_a_full_disk_says_what_is_missing(tmp_path):
+    if shutil.which("unshare") is None:
+        pytest.skip("needs unshare")
+    script = f"mount -t tmpfs -o size=20m none {tmp_path} && exec {BINARY} lite auto_awq {MODEL} --work-dir " \
+             f"{tmp_path}/out {' '.join(map(str, SMALL))}"
+    result = subprocess.run(["unshare", "-rm", "sh", "-c", script], capture_output=True, text=True, check=False)
+    if "unshare" in result.stderr or "mount" in result.stderr:
+        pytest.skip("needs the right to mount")
+    assert result.returncode == 1
+    assert "are missing" in result.stderr
+
+
+@pytest.mark.parametrize("command, suffix", [("auto_gptq", ".g_idx"), ("smooth_quant", ".weight_scale")])
+def test_the_other_formats(command, suffix, tmp_path):
+    size = ["--w-group-size", "64"] if command == "auto_gptq" else []
+    result = lite(command, tmp_path / "out", "--calib-dataset", TEXT, "--calib-samples", "2", "--calib-seqlen", "96",
+                  "--no-eval", *size)
+    assert result.returncode == 0, result.stderr
+    header = (tmp_path / "out/model.safetensors").read_bytes()[:200_000].decode("latin-1")
+    assert f"model.layers.29.mlp.down_proj{suffix}" in header
+
+
+def test_statistics_alone(tmp_path):
+    result = lite("calibrate", tmp_path / "out", "--calib-dataset", TEXT, "--calib-samples", "2", "--calib-seqlen", "96")
+    assert result.returncode == 0, result.stderr
+    assert (tmp_path / "out/activation_statistics.safetensors").exists()
+    report = json.loads((tmp_path / "out/calibration.json").read_text())
+    assert report["calibration"]["samples"] == 2 and len(report["layers"]) == 30
+
+
+def test_without_data(tmp_path):
+    result = lite("auto_awq", tmp_path / "out", "--calib-samples", "0", "--w-group-size", "64", "--no-eval")
+    assert result.returncode == 0, result.stderr
+    report = json.loads((tmp_path / "out/quantization_report.json").read_text())
+    assert report["recipe"]["scaling"] == "none" and report["error_of"] == "weights"

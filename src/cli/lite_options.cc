@@ -36,10 +36,10 @@ Recipe LiteOptions::recipe() const {
   } else if (command == "auto_gptq") {
     recipe.scaling = Scaling::none;
     recipe.rounding = Rounding::gptq;
-    recipe.format = WeightFormat::gptq;
+    recipe.format = OutputFormat::gptq;
   } else if (command == "smooth_quant") {
     recipe.scaling = Scaling::smooth;
-    recipe.format = WeightFormat::int8_per_token;
+    recipe.format = OutputFormat::int8_per_token;
     recipe.bits = 8;
     recipe.group_size = -1;
     recipe.symmetric = true;

@@ -47,7 +47,7 @@ double output_error(Ctx& ctx, const View& weight, const View& inputs, std::span<
     rounding_error({weight.row<float>(row), static_cast<std::size_t>(k)}, scales, options,
                    errors.row<float>(row));
   });
-  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, inputs.dtype, n, k);
+  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, {inputs.dtype}, n, k);
   ops::pack_rows(ctx, errors, packed, 0);
   const View outputs = ctx.workspace->take(DType::f32, {inputs.dim(0), n});
   ops::linear(ctx, inputs, packed, outputs);

@@ -15,7 +15,7 @@ std::unique_ptr<Decoder> make_single_layer(Ctx& ctx, const BlockSource& source, 
   WeightReader reader(ctx, source.checkpoint, source.dtype);
   DecoderWeights weights;
   weights.layers.push_back(source.architecture.read_layer({source.config, reader, {}}, layer_idx));
-  weights.head.weight.dtype = source.dtype;  // tells what layers compute in; there is no head
+  weights.head.weight.format.dtype = source.dtype;  // tells what layers compute in; there is no head
   config.num_hidden_layers = 1;
   Rope rope = make_rope(config.rope, config.head_dim, config.max_position_embeddings, 0);
   return std::make_unique<Decoder>(config, std::move(rope), std::move(weights), kBlockLen);

@@ -56,7 +56,7 @@ Tensor group_grams(Ctx& ctx, const View& inputs, std::int64_t group_size) {
   Tensor result(*ctx.allocator, DType::f32, {k, group_size});
   for (std::int64_t first = 0; first < k; first += group_size) {
     const View group = columns.rows(first, group_size);
-    ops::PackedMatrix packed = ops::make_packed_matrix(ctx, inputs.dtype, group_size, m);
+    ops::PackedMatrix packed = ops::make_packed_matrix(ctx, {inputs.dtype}, group_size, m);
     ops::pack_rows(ctx, group, packed, 0);
     ops::linear(ctx, group, packed, result.view().rows(first, group_size));
   }

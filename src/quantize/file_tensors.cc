@@ -119,11 +119,11 @@ View as_matrix(const View& tensor) {
 std::vector<FileTensor> file_tensors(Ctx& ctx, const Recipe& recipe, const std::string& name,
                                      const QuantizedLinear& linear) {
   switch (recipe.format) {
-    case WeightFormat::awq:
+    case OutputFormat::awq:
       return awq_tensors(ctx, recipe, name, linear);
-    case WeightFormat::gptq:
+    case OutputFormat::gptq:
       return gptq_tensors(ctx, recipe, name, linear);
-    case WeightFormat::int8_per_token:
+    case OutputFormat::int8_per_token:
       return int8_tensors(ctx, recipe, name, linear);
   }
   CHECK(false, "format {}", static_cast<int>(recipe.format));
@@ -137,11 +137,11 @@ FileTensor converted_tensor(Ctx& ctx, const std::string& name, const View& sourc
 
 ordered_json quantization_config(const Recipe& recipe, const std::string& head) {
   switch (recipe.format) {
-    case WeightFormat::awq:
+    case OutputFormat::awq:
       return awq_config(recipe, head);
-    case WeightFormat::gptq:
+    case OutputFormat::gptq:
       return gptq_config(recipe);
-    case WeightFormat::int8_per_token:
+    case OutputFormat::int8_per_token:
       return int8_config(head);
   }
   CHECK(false, "format {}", static_cast<int>(recipe.format));

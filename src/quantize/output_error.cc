@@ -25,7 +25,7 @@ double sum_of_squares(Ctx& ctx, const View& values) {
 
 // |X W^T|^2.
 double output_squares(Ctx& ctx, const View& x, const View& weight) {
-  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, DType::f32, weight.dim(0), weight.dim(1));
+  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, {DType::f32}, weight.dim(0), weight.dim(1));
   ops::pack_rows(ctx, weight, packed, 0);
   double sum = 0;
   for (std::int64_t first = 0; first < x.dim(0); first += kSliceRows) {

@@ -7,7 +7,7 @@
 namespace lmdeploy {
 
 // How a quantised folder holds its weights.
-enum class WeightFormat : std::uint8_t { awq, gptq, int8_per_token };
+enum class OutputFormat : std::uint8_t { awq, gptq, int8_per_token };
 
 // What is done to every linear layer of a model.
 struct Recipe {
@@ -25,7 +25,7 @@ struct Recipe {
 
   Scaling scaling = Scaling::rule;
   Rounding rounding = Rounding::nearest;
-  WeightFormat format = WeightFormat::awq;
+  OutputFormat format = OutputFormat::awq;
   std::int32_t bits = 4;
   std::int64_t group_size = 128;  // inputs that share a scale; -1: all of a layer's
   bool symmetric = false;
@@ -42,7 +42,7 @@ struct Recipe {
   }
   RoundingOptions rounding_options(std::int64_t num_inputs) const {
     // GPTQ's first format stores zero - 1; readers differ on what the -1 of a zero of 0 means.
-    const std::int32_t min_zero = format == WeightFormat::gptq ? 1 : 0;
+    const std::int32_t min_zero = format == OutputFormat::gptq ? 1 : 0;
     return {{bits, group_size_of(num_inputs)}, symmetric, scale_dtype, min_zero};
   }
 };

@@ -50,7 +50,7 @@ void check_group_size(const HfConfig& config, std::int64_t group_size) {
 
 // A word of the packed formats holds up to eight neighbours, of the outputs or of the inputs.
 void check_words(const HfConfig& config, const Recipe& recipe) {
-  if (recipe.format == WeightFormat::int8_per_token) return;
+  if (recipe.format == OutputFormat::int8_per_token) return;
   std::set<std::int64_t> sizes = input_sizes(config);
   sizes.insert(config.num_key_value_heads * config.head_dim);
   for (const std::int64_t size : sizes)
@@ -83,7 +83,7 @@ std::uint64_t quantized_bytes(const BlockSource& source, const Recipe& recipe) {
 
 void check_recipe(const BlockSource& source, const Recipe& recipe, const SampleOptions& samples) {
   refuse_quantized(source.checkpoint->folder());
-  if (recipe.format == WeightFormat::awq && recipe.bits != 4)
+  if (recipe.format == OutputFormat::awq && recipe.bits != 4)
     throw Error(fmt::format("--w-bits {}: AWQ's format holds 4 bits", recipe.bits),
                 "Use lmdeploy lite auto_gptq for 8 bits, or smooth_quant for 8-bit activations too.");
   if (recipe.rounding != Recipe::Rounding::nothing) {

@@ -26,13 +26,13 @@ class OutputFolder : public ::testing::Test {
   static nlohmann::json config_of(const fs::path& folder) {
     return nlohmann::json::parse(std::ifstream(folder / "config.json"));
   }
-  static Recipe plain(WeightFormat format) {
+  static Recipe plain(OutputFormat format) {
     Recipe recipe;
     recipe.scaling = Recipe::Scaling::none;
     recipe.format = format;
-    recipe.group_size = format == WeightFormat::int8_per_token ? -1 : 32;
-    recipe.bits = format == WeightFormat::int8_per_token ? 8 : 4;
-    recipe.symmetric = format == WeightFormat::int8_per_token;
+    recipe.group_size = format == OutputFormat::int8_per_token ? -1 : 32;
+    recipe.bits = format == OutputFormat::int8_per_token ? 8 : 4;
+    recipe.symmetric = format == OutputFormat::int8_per_token;
     return recipe;
   }
 
@@ -44,7 +44,7 @@ class OutputFolder : public ::testing::Test {
 TEST_F(OutputFolder, OtherFilesAreCopiedAndWeightsAreNot) {
   std::ofstream(model_.folder() / "modeling_internlm2.py") << "code";
   std::ofstream(model_.folder() / "pytorch_model.bin") << "weights";
-  const fs::path out = quantize(plain(WeightFormat::awq));
+  const fs::path out = quantize(plain(OutputFormat::awq));
   for (const char* name : {"modeling_internlm2.py", "tokenizer.json", "tokenizer_config.json",
                            "generation_config.json", "config.json", "model.safetensors"})
     EXPECT_TRUE(fs::exists(out / name)) << name;
@@ -53,7 +53,7 @@ TEST_F(OutputFolder, OtherFilesAreCopiedAndWeightsAreNot) {
 
 TEST_F(OutputFolder, ConfigGainsOneFieldAndKeepsTheOthers) {
   const nlohmann::json before = config_of(model_.folder());
-  nlohmann::json after = config_of(quantize(plain(WeightFormat::awq)));
+  nlohmann::json after = config_of(quantize(plain(OutputFormat::awq)));
   const nlohmann::json added = after["quantization_config"];
   EXPECT_EQ(added["quant_method"], "awq");
   EXPECT_EQ(added["group_size"], 32);
@@ -63,7 +63,7 @@ TEST_F(OutputFolder, ConfigGainsOneFieldAndKeepsTheOthers) {
 }
 
 TEST_F(OutputFolder, LinearsArePackedAndTheRestStays) {
-  const fs::path out = quantize(plain(WeightFormat::awq));
+  const fs::path out = quantize(plain(OutputFormat::awq));
   const Checkpoint result(out);
   const std::string linear = "model.layers.1.feed_forward.w1";
   EXPECT_FALSE(result.contains(linear + ".weight"));
@@ -80,7 +80,7 @@ TEST_F(OutputFolder, LinearsArePackedAndTheRestStays) {
 }
 
 TEST_F(OutputFolder, GptqNeverStoresAZeroOfZero) {
-  const Checkpoint result(quantize(plain(WeightFormat::gptq)));
+  const Checkpoint result(quantize(plain(OutputFormat::gptq)));
   const std::string linear = "model.layers.0.attention.wqkv";
   EXPECT_EQ(result.get(linear + ".qweight").shape, (Shape{8, 128}));
   EXPECT_EQ(result.get(linear + ".g_idx").as<std::int32_t>()[33], 1);
@@ -91,7 +91,7 @@ TEST_F(OutputFolder, GptqNeverStoresAZeroOfZero) {
 }
 
 TEST_F(OutputFolder, EightBitsGoToAByteEach) {
-  const fs::path out = quantize(plain(WeightFormat::int8_per_token));
+  const fs::path out = quantize(plain(OutputFormat::int8_per_token));
   const Checkpoint result(out);
   const std::string linear = "model.layers.0.feed_forward.w2";
   EXPECT_EQ(result.get(linear + ".weight").dtype, DType::i8);

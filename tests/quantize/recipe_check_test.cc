@@ -41,7 +41,7 @@ TEST_F(RecipeCheck, GroupsMustDivideEveryInput) {
 TEST_F(RecipeCheck, TheFormatMustHoldTheBits) {
   recipe_.bits = 8;
   EXPECT_TRUE(has(refusal(recipe_), "auto_gptq"));
-  recipe_.format = WeightFormat::gptq;
+  recipe_.format = OutputFormat::gptq;
   EXPECT_EQ(refusal(recipe_), "");
 }
 

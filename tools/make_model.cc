@@ -1,6 +1,6 @@
 // Writes a model folder with random weights at a real model's shape.
 //
-//     make_model SHAPE FOLDER [--layers N] [--arch internlm2|llama] [--seed N]
+//     make_model SHAPE FOLDER [--layers N] [--arch internlm2|llama] [--format bf16|awq] [--seed N]
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -13,8 +13,10 @@
 
 namespace {
 
+using lmdeploy::make_model::Form;
 using lmdeploy::make_model::Layout;
 using lmdeploy::make_model::ModelShape;
+using lmdeploy::make_model::Storage;
 
 std::vector<std::string> shape_names() {
   std::vector<std::string> names;
@@ -29,13 +31,16 @@ int main(int argc, char** argv) {
   std::string name, folder;
   std::int64_t num_layers = 0;
   std::uint64_t seed = 0;
-  Layout layout = Layout::internlm2;
+  Form form;
   app.add_option("shape", name, "the shape")->required()->check(CLI::IsMember(shape_names()));
   app.add_option("folder", folder, "where to write; created where it is missing")->required();
   app.add_option("--layers", num_layers, "layers (default: the shape's)")->check(CLI::Range(1, 1000));
-  app.add_option("--arch", layout, "names of the tensors; the values are the same")
+  app.add_option("--arch", form.layout, "names of the tensors; the values are the same")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Layout>{{"internlm2", Layout::internlm2}, {"llama", Layout::llama}}));
+  app.add_option("--format", form.storage, "awq: the layers' linear weights in 4 bits, groups of 128")
+      ->transform(CLI::CheckedTransformer(
+          std::map<std::string, Storage>{{"bf16", Storage::bf16}, {"awq", Storage::awq}}));
   app.add_option("--seed", seed, "another seed gives other weights");
   CLI11_PARSE(app, argc, argv);
 
@@ -44,9 +49,9 @@ int main(int argc, char** argv) {
     if (num_layers > 0) shape.num_hidden_layers = num_layers;
     const auto start = std::chrono::steady_clock::now();
     std::filesystem::create_directories(folder);
-    lmdeploy::make_model::write_texts(shape, layout, folder);
+    lmdeploy::make_model::write_texts(shape, form, folder);
     lmdeploy::ThreadPool pool;
-    const std::int64_t bytes = lmdeploy::make_model::write_weights(pool, shape, layout, seed, folder);
+    const std::int64_t bytes = lmdeploy::make_model::write_weights(pool, shape, form, seed, folder);
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     fmt::print("{}: {} layers of {}, {:.2f} GB in {:.1f} s\n", folder, shape.num_hidden_layers, name,
                static_cast<double>(bytes) / 1e9, seconds.count());

@@ -158,8 +158,8 @@ void write_tokenizer_config(std::int64_t vocab_size, const std::filesystem::path
                     {"unk_token", "<unk>"}});
 }
 
-Json config(const ModelShape& shape, Layout layout) {
-  Json result{{"architectures", {layout == Layout::llama ? "LlamaForCausalLM" : "InternLM2ForCausalLM"}},
+Json config(const ModelShape& shape, const Form& form) {
+  Json result{{"architectures", {form.layout == Layout::llama ? "LlamaForCausalLM" : "InternLM2ForCausalLM"}},
               {"bos_token_id", 1},
               {"eos_token_id", 2},
               {"hidden_act", "silu"},
@@ -167,7 +167,7 @@ Json config(const ModelShape& shape, Layout layout) {
               {"initializer_range", 0.02},
               {"intermediate_size", shape.intermediate_size},
               {"max_position_embeddings", 32768},
-              {"model_type", layout == Layout::llama ? "llama" : "internlm2"},
+              {"model_type", form.layout == Layout::llama ? "llama" : "internlm2"},
               {"num_attention_heads", shape.num_attention_heads},
               {"num_hidden_layers", shape.num_hidden_layers},
               {"num_key_value_heads", shape.num_key_value_heads},
@@ -178,7 +178,13 @@ Json config(const ModelShape& shape, Layout layout) {
               {"torch_dtype", "bfloat16"},
               {"use_cache", true},
               {"vocab_size", shape.vocab_size}};
-  if (layout == Layout::internlm2) {
+  if (form.storage == Storage::awq)
+    result["quantization_config"] = {{"quant_method", "awq"},
+                                     {"version", "gemm"},
+                                     {"bits", 4},
+                                     {"group_size", shape.group_size()},
+                                     {"zero_point", true}};
+  if (form.layout == Layout::internlm2) {
     result["bias"] = false;
     result["rope_scaling"] = {{"type", "dynamic"}, {"factor", 2.0}};  // nothing within 32768 tokens
   }
@@ -187,8 +193,8 @@ Json config(const ModelShape& shape, Layout layout) {
 
 }  // namespace
 
-void write_texts(const ModelShape& shape, Layout layout, const std::filesystem::path& folder) {
-  write_json(folder / "config.json", config(shape, layout));
+void write_texts(const ModelShape& shape, const Form& form, const std::filesystem::path& folder) {
+  write_json(folder / "config.json", config(shape, form));
   write_json(folder / "generation_config.json",
              {{"bos_token_id", 1}, {"eos_token_id", {2, shape.vocab_size - 2}}, {"pad_token_id", 2}});
   write_tokenizer(shape.vocab_size, folder / "tokenizer.json");

@@ -9,6 +9,6 @@ namespace lmdeploy::make_model {
 // The tokenizer is a byte-level BPE over letters with exactly vocab_size ids: any text encodes, any id
 // decodes. Its special tokens and chat template are InternLM2's (ChatML), at InternLM2's places: <unk>, <s>,
 // </s> first, <|plugin|> to <|im_start|> as the last six.
-void write_texts(const ModelShape& shape, Layout layout, const std::filesystem::path& folder);
+void write_texts(const ModelShape& shape, const Form& form, const std::filesystem::path& folder);
 
 }  // namespace lmdeploy::make_model

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
-#include "checkpoint/writer.h"
+#include "make_model_plan.h"
 
 namespace lmdeploy::make_model {
 namespace {
@@ -21,21 +21,6 @@ constexpr std::array<ModelShape, 4> kShapes{{
 }};
 
 constexpr std::int64_t kBufferBytes = std::int64_t{32} << 20;
-
-// Consecutive rows of one of the model's matrices.
-struct RowRange {
-  std::uint64_t matrix_id = 0;  // the same whatever the layout calls it
-  std::int64_t first_row = 0;
-  std::int64_t num_rows = 0;
-};
-
-// A tensor of the file: rows of matrices, and the values' range [offset - spread, offset + spread].
-struct PlannedTensor {
-  TensorSpec spec;
-  std::vector<RowRange> rows;
-  float offset = 0;
-  float spread = 0;
-};
 
 std::uint64_t mix(std::uint64_t x) {  // the finalizer of splitmix64 (Steele, Lea, Flood 2014)
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9;
@@ -56,76 +41,20 @@ void fill_row(std::uint64_t state, const PlannedTensor& tensor, std::span<bf16_t
   }
 }
 
-class Planner {
- public:
-  Planner(const ModelShape& shape, Layout layout) : shape_(shape), layout_(layout) {}
+// Of word or output `column` of a matrix, in row `row` of a tensor.
+std::uint64_t draw(std::uint64_t state, std::int64_t column) {
+  return mix(state + (static_cast<std::uint64_t>(column) + 1) * 0x9e3779b97f4a7c15);
+}
 
-  std::vector<PlannedTensor> plan() {
-    const bool llama = layout_ == Layout::llama;
-    matrix(llama ? "model.embed_tokens.weight" : "model.tok_embeddings.weight", shape_.vocab_size,
-           shape_.hidden_size, std::sqrt(3.0));
-    for (std::int64_t i = 0; i < shape_.num_hidden_layers; i++) {
-      const std::string prefix = fmt::format("model.layers.{}.", i);
-      norm(prefix + (llama ? "input_layernorm.weight" : "attention_norm.weight"));
-      attention(prefix);
-      norm(prefix + (llama ? "post_attention_layernorm.weight" : "ffn_norm.weight"));
-      linear(prefix + (llama ? "mlp.gate_proj.weight" : "feed_forward.w1.weight"), shape_.intermediate_size,
-             shape_.hidden_size);
-      linear(prefix + (llama ? "mlp.up_proj.weight" : "feed_forward.w3.weight"), shape_.intermediate_size,
-             shape_.hidden_size);
-      linear(prefix + (llama ? "mlp.down_proj.weight" : "feed_forward.w2.weight"), shape_.hidden_size,
-             shape_.intermediate_size);
-    }
-    norm("model.norm.weight");
-    linear(llama ? "lm_head.weight" : "output.weight", shape_.vocab_size, shape_.hidden_size);
-    return std::move(tensors_);
-  }
+std::int32_t awq_word(std::uint64_t bits, Fill fill) {
+  const auto word = static_cast<std::uint32_t>(bits);
+  return static_cast<std::int32_t>(fill == Fill::awq_zeros ? 0x66666666 + (word & 0x33333333) : word);
+}
 
- private:
-  static double linear_spread(std::int64_t k) { return std::sqrt(3.0 / static_cast<double>(k)); }
-
-  void matrix(std::string name, std::int64_t n, std::int64_t k, double spread) {
-    tensors_.push_back({{std::move(name), DType::bf16, Shape{n, k}},
-                        {{next_matrix_id_++, 0, n}},
-                        0,
-                        static_cast<float>(spread)});
-  }
-  void linear(std::string name, std::int64_t n, std::int64_t k) {
-    matrix(std::move(name), n, k, linear_spread(k));
-  }
-  void norm(std::string name) {
-    tensors_.push_back(
-        {{std::move(name), DType::bf16, Shape{shape_.hidden_size}}, {{next_matrix_id_++, 0, 1}}, 1, 0.25F});
-  }
-
-  void attention(const std::string& prefix) {
-    const std::int64_t d = shape_.head_dim(), h = shape_.num_attention_heads, g = shape_.num_key_value_heads;
-    const std::uint64_t q_id = next_matrix_id_;
-    if (layout_ == Layout::llama) {
-      linear(prefix + "self_attn.q_proj.weight", h * d, shape_.hidden_size);
-      linear(prefix + "self_attn.k_proj.weight", g * d, shape_.hidden_size);
-      linear(prefix + "self_attn.v_proj.weight", g * d, shape_.hidden_size);
-      linear(prefix + "self_attn.o_proj.weight", shape_.hidden_size, h * d);
-      return;
-    }
-    linear(prefix + "attention.wqkv.weight", (h + 2 * g) * d, shape_.hidden_size);
-    std::vector<RowRange>& rows = tensors_.back().rows;
-    rows.clear();
-    const std::int64_t group_rows = h / g * d;
-    for (std::int64_t i = 0; i < g; i++) {
-      rows.push_back({q_id, i * group_rows, group_rows});
-      rows.push_back({q_id + 1, i * d, d});
-      rows.push_back({q_id + 2, i * d, d});
-    }
-    next_matrix_id_ = q_id + 3;
-    linear(prefix + "attention.wo.weight", shape_.hidden_size, h * d);
-  }
-
-  const ModelShape& shape_;
-  Layout layout_;
-  std::uint64_t next_matrix_id_ = 0;
-  std::vector<PlannedTensor> tensors_;
-};
+// In [3/4, 5/4] of the middle.
+f16_t awq_scale(std::uint64_t bits, float middle) {
+  return from_float<f16_t>(middle * (0.75F + 0.5F * static_cast<float>(bits & 0xffff) / 65536.0F));
+}
 
 class TensorFiller {
  public:
@@ -133,6 +62,17 @@ class TensorFiller {
       : pool_(pool), seed_(mix(seed + 1)), writer_(writer) {}
 
   void write(const PlannedTensor& tensor) {
+    if (tensor.fill == Fill::values) return write_values(tensor);
+    if (tensor.fill == Fill::awq_scales) return write_columns<f16_t>(tensor);
+    write_columns<std::int32_t>(tensor);
+  }
+
+ private:
+  std::uint64_t state_of(std::uint64_t matrix_id, std::int64_t row) const {
+    return mix(seed_ ^ mix(matrix_id + 1) ^ (static_cast<std::uint64_t>(row) << 20));
+  }
+
+  void write_values(const PlannedTensor& tensor) {
     const Shape& shape = tensor.spec.shape;
     const std::int64_t width = shape[shape.rank() - 1];
     const std::int64_t max_rows = std::max<std::int64_t>(1, kBufferBytes / (2 * width));
@@ -143,22 +83,47 @@ class TensorFiller {
                    width);
   }
 
- private:
   void write_rows(const PlannedTensor& tensor, const RowRange& range, std::int64_t width) {
-    buffer_.resize(static_cast<std::size_t>(range.num_rows * width));
-    const std::span<bf16_t> values(buffer_);
+    std::vector<bf16_t> buffer(static_cast<std::size_t>(range.num_rows * width));
+    const std::span<bf16_t> values(buffer);
     pool_.parallel_for(range.num_rows, [&](std::int64_t i, int) {
-      const auto row = static_cast<std::uint64_t>(range.first_row + i);
-      fill_row(mix(seed_ ^ mix(range.matrix_id + 1) ^ (row << 20)), tensor,
+      fill_row(state_of(range.matrix_id, range.first_row + i), tensor,
                values.subspan(static_cast<std::size_t>(i * width), static_cast<std::size_t>(width)));
     });
     writer_.write(tensor.spec.name, std::as_bytes(values));
   }
 
+  // AWQ's tensors: a row has a word for eight outputs, or a scale for each.
+  template <class T>
+  void write_columns(const PlannedTensor& tensor) {
+    const std::int64_t num_rows = tensor.spec.shape[0], width = tensor.spec.shape[1];
+    std::vector<T> buffer(static_cast<std::size_t>(num_rows * width));
+    pool_.parallel_for(num_rows, [&](std::int64_t row, int) {
+      fill_columns(tensor, row, std::span(buffer).subspan(static_cast<std::size_t>(row * width)));
+    });
+    writer_.write(tensor.spec.name, std::as_bytes(std::span<const T>(buffer)));
+  }
+
+  template <class T>
+  void fill_columns(const PlannedTensor& tensor, std::int64_t row, std::span<T> out) const {
+    constexpr std::int64_t kOutputs = std::is_same_v<T, f16_t> ? 1 : 8;
+    const auto kind = static_cast<std::uint64_t>(tensor.fill) << 48;
+    std::size_t next = 0;
+    for (const RowRange& range : tensor.rows) {
+      const std::uint64_t state = state_of(range.matrix_id ^ kind, row);
+      for (std::int64_t i = 0; i < range.num_rows / kOutputs; i++) {
+        const std::uint64_t bits = draw(state, range.first_row / kOutputs + i);
+        if constexpr (std::is_same_v<T, f16_t>)
+          out[next++] = awq_scale(bits, tensor.spread);
+        else
+          out[next++] = awq_word(bits, tensor.fill);
+      }
+    }
+  }
+
   ThreadPool& pool_;
   std::uint64_t seed_;
   CheckpointWriter& writer_;
-  std::vector<bf16_t> buffer_;
 };
 
 }  // namespace
@@ -173,9 +138,9 @@ const ModelShape* find_shape(std::string_view name) {
   return found == kShapes.end() ? nullptr : &*found;
 }
 
-std::int64_t write_weights(ThreadPool& pool, const ModelShape& shape, Layout layout, std::uint64_t seed,
+std::int64_t write_weights(ThreadPool& pool, const ModelShape& shape, const Form& form, std::uint64_t seed,
                            const std::filesystem::path& folder) {
-  const std::vector<PlannedTensor> tensors = Planner(shape, layout).plan();
+  const std::vector<PlannedTensor> tensors = plan_tensors(shape, form);
   std::vector<TensorSpec> specs;
   for (const PlannedTensor& tensor : tensors) specs.push_back(tensor.spec);
   CheckpointWriter writer(folder, specs);

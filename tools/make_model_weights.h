@@ -16,6 +16,7 @@ struct ModelShape {
   std::int64_t num_hidden_layers, num_attention_heads, num_key_value_heads;
 
   std::int64_t head_dim() const { return hidden_size / num_attention_heads; }
+  std::int64_t group_size() const { return hidden_size % 128 == 0 ? 128 : 32; }  // of quantised weights
 };
 
 std::span<const ModelShape> known_shapes();
@@ -24,11 +25,17 @@ const ModelShape* find_shape(std::string_view name);
 // The names and the order of rows that the weights are written in. The values are the same in both, so that
 // two programs can be compared on one model.
 enum class Layout { internlm2, llama };
+// awq: the layers' linear weights in 4 bits, as AutoAWQ writes them; the rest in bf16.
+enum class Storage { bf16, awq };
+struct Form {
+  Layout layout = Layout::internlm2;
+  Storage storage = Storage::bf16;
+};
 
-// Writes bf16 safetensors, streaming. Linear weights are uniform with deviation 1 / sqrt(k), embeddings with
-// deviation 1, norms lie around 1: activations stay near 1 in every layer, and no weight is zero. A value
-// depends on the seed, its tensor and its place only. Returns the bytes written.
-std::int64_t write_weights(ThreadPool& pool, const ModelShape& shape, Layout layout, std::uint64_t seed,
+// Writes safetensors, streaming. Linear weights are uniform with deviation 1 / sqrt(k), embeddings with
+// deviation 1, norms lie around 1: activations stay near 1 in every layer, and no bf16 weight is zero. A
+// value depends on the seed, its tensor and its place only. Returns the bytes written.
+std::int64_t write_weights(ThreadPool& pool, const ModelShape& shape, const Form& form, std::uint64_t seed,
                            const std::filesystem::path& folder);
 
 }  // namespace lmdeploy::make_model

@@ -20,6 +20,7 @@ class LayerReader {
               std::int64_t n, std::int64_t k)
       : checkpoint_(checkpoint), config_(config), n_(n), k_(k) {
     layer_.name = name;
+    layer_.num_outputs = n;
     layer_.format = {config.bits, config.group_size < 0 ? k : config.group_size};
     if (k % layer_.format.group_size != 0)
       fail(fmt::format("has {} inputs, which groups of {} do not divide", k, layer_.format.group_size));
@@ -67,6 +68,7 @@ class LayerReader {
     const View view = get(suffix);
     if (view.dtype != DType::f16 && view.dtype != DType::bf16 && view.dtype != DType::f32)
       fail(fmt::format("has {} as {}; expected floats", suffix + 1, dtype_name(view.dtype)));
+    layer_.format.scale_dtype = view.dtype;
     return view;
   }
   void check_shape(const char* suffix, const View& view, const Shape& shape) const {

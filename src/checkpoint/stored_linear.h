@@ -20,6 +20,7 @@ struct StoredLinear {
   static constexpr std::int64_t kOutputAlignment = 8;
 
   std::string name;    // without a suffix
+  std::int64_t num_outputs = 0;
   QuantFormat format;  // a whole row is a group of k
   // The file's inputs in the order of the columns that unpack gives; empty: as they are (see group_order.h).
   std::vector<std::int32_t> input_order;

@@ -55,7 +55,6 @@ constexpr DeclaredOption kEngineRestricted[] = {
     {"--nnodes", kValue, "machines"},
     {"--node-rank", kValue, "index of this machine"},
     {"--device", kValue, "where to compute: auto or cpu; cuda is not built yet"},
-    {"--model-format", kValue, "hf; awq, gptq, compressed-tensors and fp8 are not built yet"},
     {"--adapters", kList, "LoRA folders"},
     {"--use-logn-attn", kFlag, "scale attention by the logarithm of the length"},
     {"--speculative-algorithm", kValue, "guess several tokens a step"},

@@ -32,6 +32,14 @@ CachePlan plan(const ModelInfo& info, const EngineFlags& flags) {
   return plan_cache(parse_cache_size(flags.cache_max_entry_count), needs, available_memory_bytes());
 }
 
+// ", AWQ, 4 bits, groups of 128 (exact), repacked" or nothing.
+std::string storage(const HfConfig& config, const EngineFlags& flags) {
+  if (!config.quantization) return {};
+  const std::string arithmetic =
+      config.quantization->int8_activations ? "" : fmt::format(" ({})", flags.w4_arithmetic);
+  return fmt::format(", {}{}, repacked", config.quantization->to_string(), arithmetic);
+}
+
 EngineOptions engine_options(const EngineFlags& flags, std::int64_t cache_bytes) {
   EngineOptions options;
   options.session_len = flags.session_len;
@@ -55,6 +63,10 @@ std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, c
   options.block_len = flags.cache_block_seq_len;
   options.kv_bits = flags.quant_policy;
   if (options.kv_bits == 4) options.calibration_ids = calibration_ids(source.folder);
+  options.model_format = flags.model_format;
+  options.activations =
+      flags.w4_arithmetic == "fast" ? ops::Activations::int8_per_group : ops::Activations::as_they_are;
+  options.head_bits = flags.head_bits;
   return load_model(ctx, source.folder, options);
 }
 
@@ -72,9 +84,10 @@ LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, co
   }
   const ModelInfo& info = model->info();
   const CachePlan cache = plan(info, flags);
-  loaded.summary = fmt::format("{}: {}, {}, {} of weights in {:.2f} s\n{}", source.name,
-                               loaded.config.architecture, dtype_name(info.kv_layout.dtype),
-                               format_bytes(info.weight_bytes), watch.seconds(), cache.to_string());
+  loaded.summary =
+      fmt::format("{}: {}, {}{}, {} of weights in {:.2f} s\n{}", source.name, loaded.config.architecture,
+                  dtype_name(info.kv_layout.dtype), storage(loaded.config, flags),
+                  format_bytes(info.weight_bytes), watch.seconds(), cache.to_string());
   if (info.kv_layout.quant_bits == 4)
     loaded.summary += fmt::format("; keys are centred by {}", info.key_centers.origin);
   loaded.engine = std::make_unique<Engine>(std::move(model), engine_options(flags, cache.bytes));

@@ -50,6 +50,30 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
       ->option_text("NAME");
 }
 
+namespace {
+
+void add_weight_options(CLI::App& app, EngineFlags& flags) {
+  app.add_option(
+         "--model-format", flags.model_format,
+         "What the folder holds: hf (not quantised), awq, gptq or compressed-tensors. config.json says it "
+         "by itself; where it says something else the folder is refused")
+      ->option_text("NAME")
+      ->group(kModelGroup);
+  app.add_option(
+         "--w4-arithmetic", flags.w4_arithmetic,
+         "How 4-bit and 8-bit weights are multiplied: exact (activations as they are; the default) or fast "
+         "(activations rounded to 8 bits, each group with its own scale)")
+      ->option_text("exact|fast")
+      ->group(kEngineGroup);
+  app.add_option("--head-bits", flags.head_bits,
+                 "Bits of the weights that make the logits: 16, or 8 (rounded at load; half the memory and "
+                 "time) (16)")
+      ->option_text("16|8")
+      ->group(kEngineGroup);
+}
+
+}  // namespace
+
 void add_engine_options(CLI::App& app, EngineFlags& flags) {
   app.add_option("--session-len", flags.session_len,
                  "Longest prompt and answer together, in tokens; default: the model's own length")
@@ -81,6 +105,7 @@ void add_engine_options(CLI::App& app, EngineFlags& flags) {
                "Keep what was computed of a prompt for the next that begins so (True); never across API keys")
       ->option_text("BOOL")
       ->group(kEngineGroup);
+  add_weight_options(app, flags);
   app.add_option("--num-threads", flags.num_threads, "Threads that compute; default: every usable CPU")
       ->option_text("N")
       ->check(CLI::Range(1, 4096))

@@ -86,7 +86,7 @@ class Decoder::Pass {
   void embed(const BatchSlice& slice) {
     const DecoderWeights& weights = model_.weights_;
     if (weights.embedding.empty())
-      ops::embed(ctx_, slice.token_ids, weights.head.weight, rows(residual_));
+      ops::embed(ctx_, slice.token_ids, weights.head.parts.front().weight, rows(residual_));
     else
       ops::embed(ctx_, slice.token_ids, weights.embedding, rows(residual_));
   }
@@ -159,7 +159,7 @@ Decoder::Decoder(const HfConfig& config, Rope rope, DecoderWeights weights, std:
   info_.num_layers = static_cast<int>(config.num_hidden_layers);
   info_.vocab_size = static_cast<std::int32_t>(config.vocab_size);
   info_.max_position_embeddings = static_cast<std::int32_t>(config.max_position_embeddings);
-  info_.kv_layout = {weights_.head.weight.dtype(), static_cast<std::int32_t>(num_kv_heads_),
+  info_.kv_layout = {weights_.layers.front().attention.qkv.dtype(), static_cast<std::int32_t>(num_kv_heads_),
                      static_cast<std::int32_t>(head_dim_), block_len};
   info_.decode_read_bytes = weights_.final_norm.bytes() + weights_.head.bytes();
   for (const DecoderLayer& layer : weights_.layers) info_.decode_read_bytes += layer.bytes();

@@ -74,6 +74,23 @@ std::vector<LinearGroup> llama_linear_groups() {
           {LinearInput::down, {"mlp.down_proj"}, Maker::linear, "mlp.up_proj"}};
 }
 
+namespace {
+
+// Tokens go in by the embedding and come out by the head. Where the two are tied one matrix serves both,
+// unless the head is rounded: an embedding is looked up, not multiplied, and its rounding would gain nothing.
+void read_ends(const ModelSource& source, const OuterNames& outer, DecoderWeights& weights) {
+  const std::int64_t v = source.config.vocab_size, k = source.config.hidden_size;
+  const bool tied = source.config.tie_word_embeddings;
+  weights.head = source.weights.head(tied ? outer.embedding : outer.head, v, k);
+  if (!tied || weights.head.parts.front().weight.format.quant)
+    weights.embedding = source.weights.table(outer.embedding, v, k);
+  if (tied &&
+      source.weights.contains(outer.head))  // a copy that some tools save; transformers ignores it too
+    source.weights.skip(outer.head, v, k);
+}
+
+}  // namespace
+
 DecoderWeights read_decoder(const ModelSource& source, const Architecture& architecture) {
   const HfConfig& config = source.config;
   const OuterNames& outer = architecture.outer;
@@ -81,13 +98,7 @@ DecoderWeights read_decoder(const ModelSource& source, const Architecture& archi
   for (std::int64_t i = 0; i < config.num_hidden_layers; i++)
     weights.layers.push_back(architecture.read_layer(source, i));
   weights.final_norm = read_norm(source, outer.final_norm, config.hidden_size);
-  const bool tied = config.tie_word_embeddings;
-  weights.head.weight =
-      source.weights.matrix(tied ? outer.embedding : outer.head, config.vocab_size, config.hidden_size);
-  if (!tied)
-    weights.embedding = source.weights.table(outer.embedding, config.vocab_size, config.hidden_size);
-  else if (source.weights.contains(outer.head))  // a copy that some tools save; transformers ignores it too
-    source.weights.skip(outer.head, config.vocab_size, config.hidden_size);
+  read_ends(source, outer, weights);
   return weights;
 }
 

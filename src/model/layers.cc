@@ -2,12 +2,29 @@
 
 namespace lmdeploy {
 
+void LinearPart::apply(Ctx& ctx, const View& x, const View& y, const ops::LinearOptions& options) const {
+  if (input_order.empty()) return ops::linear(ctx, x, weight, y, options);
+  const Workspace::Scope scope(*ctx.workspace);
+  const View ordered = ctx.workspace->take(x.dtype, x.shape);
+  ops::gather_columns(ctx, x, input_order, ordered);
+  ops::linear(ctx, ordered, weight, y, options);
+}
+
 void Linear::apply(Ctx& ctx, const View& x, const View& y, bool accumulate) const {
-  ops::linear(ctx, x, weight, y, {.bias = bias, .accumulate = accumulate});
+  std::int64_t first = 0;
+  for (const LinearPart& part : parts) {
+    const std::int64_t n = part.weight.n;
+    const View part_bias = bias.empty() ? View() : bias.view().rows(first, n);
+    part.apply(ctx, x, y.columns(first, n), {.bias = part_bias, .accumulate = accumulate});
+    first += n;
+  }
 }
 
 std::int64_t Linear::bytes() const {
-  return weight.bytes() + (bias.empty() ? 0 : bias.view().bytes());
+  std::int64_t sum = bias.empty() ? 0 : bias.view().bytes();
+  for (const LinearPart& part : parts)
+    sum += part.weight.bytes() + (part.input_order.empty() ? 0 : part.input_order.view().bytes());
+  return sum;
 }
 
 void RmsNorm::apply(Ctx& ctx, const View& x, const View& y) const {

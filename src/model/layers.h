@@ -2,16 +2,26 @@
 // The parts of a decoder layer: weights with the ops that apply them.
 #include <cstdint>
 #include <optional>
+#include <vector>
 
 #include "ops/ops.h"
 
 namespace lmdeploy {
 
-struct Linear {
-  ops::PackedMatrix weight;  // [n, k]
-  Tensor bias;               // [n] f32, or empty
+// Consecutive outputs of a linear layer that are held in one format.
+struct LinearPart {
+  ops::PackedMatrix weight;  // [n of the part, k]
+  Tensor input_order;        // [k] i32: x's column for each of the weight's; empty: the same
 
-  // x: [m, k] of weight.dtype(); y: [m, n] f32, overwritten or added to.
+  void apply(Ctx& ctx, const View& x, const View& y, const ops::LinearOptions& options) const;
+};
+
+struct Linear {
+  std::vector<LinearPart> parts;  // one, or several where layers of different formats are stacked
+  Tensor bias;                    // [n] f32, or empty
+
+  DType dtype() const { return parts.front().weight.dtype(); }
+  // x: [m, k] of dtype(); y: [m, n] f32, overwritten or added to.
   void apply(Ctx& ctx, const View& x, const View& y, bool accumulate = false) const;
   std::int64_t bytes() const;
 };

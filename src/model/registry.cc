@@ -20,6 +20,18 @@ KeyCenters find_key_centers(Ctx& ctx, const Decoder& decoder, const std::filesys
   return measure_key_centers(ctx, decoder, calibration_ids);
 }
 
+// Whoever names a format takes the folder for something: another one is a mistake in one of the two.
+void check_model_format(const HfConfig& config, const std::filesystem::path& folder,
+                        const std::string& wanted) {
+  const std::string found = config.quantization ? model_format_name(config.quantization->format) : "hf";
+  if (wanted.empty() || wanted == found) return;
+  throw Error(
+      fmt::format("{} was asked for as {}, but holds {} (model format {})", folder.string(), wanted,
+                  config.quantization ? config.quantization->to_string() : "weights that are not quantised",
+                  found),
+      fmt::format("Give --model-format {}, or leave it out.", found));
+}
+
 }  // namespace
 
 std::vector<std::string> known_architectures() {
@@ -39,8 +51,11 @@ const Architecture& get_architecture(const HfConfig& config, const std::filesyst
 std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& folder,
                                         const LoadOptions& options) {
   const HfConfig config = load_hf_config(folder);
+  check_model_format(config, folder, options.model_format);
   const Architecture& architecture = get_architecture(config, folder);
-  WeightReader reader(ctx, std::make_shared<const Checkpoint>(folder), options.dtype.value_or(config.dtype));
+  const WeightFormats formats{options.dtype.value_or(config.dtype), config.quantization, options.activations,
+                              options.head_bits};
+  WeightReader reader(ctx, std::make_shared<const Checkpoint>(folder), formats);
   DecoderWeights weights = read_decoder({config, reader, options}, architecture);
   reader.warn_about_unread();
   Rope rope = make_rope(config.rope, config.head_dim, config.max_position_embeddings, options.session_len);

@@ -6,11 +6,16 @@
 #include <vector>
 
 #include "model/model.h"
+#include "ops/packed_matrix.h"
 
 namespace lmdeploy {
 
 struct LoadOptions {
   std::optional<DType> dtype;  // of the weights in memory; empty: config.json's
+  std::string model_format;    // what the folder has to hold (hf, awq, ...); empty: whatever it holds
+  // How activations meet weights that are quantised alone (W4A16): as they are, or rounded to int8, faster.
+  ops::Activations activations = ops::Activations::as_they_are;
+  std::int32_t head_bits = 16;  // 8: a head of floats is rounded
   std::int32_t session_len =
       0;  // 0: max_position_embeddings. Beyond it, dynamic rope takes its base from this
   std::int32_t block_len = 64;  // tokens per KV block

@@ -20,6 +20,13 @@ bool is_derived(const std::string& name) {
   return name.ends_with("rotary_emb.inv_freq") || name.ends_with("attn.masked_bias");
 }
 
+// A head is rounded in the largest of the usual groups that divides its inputs.
+std::int64_t head_group_size(std::int64_t k) {
+  for (const std::int64_t group_size : {128, 64, 32})
+    if (k % group_size == 0) return group_size;
+  return k;
+}
+
 // [n] as the [1, n] that ops::cast takes.
 View as_row(const View& vector, std::int64_t begin, std::int64_t count) {
   auto* data = static_cast<char*>(vector.data) + begin * static_cast<std::int64_t>(dtype_bytes(vector.dtype));
@@ -27,6 +34,39 @@ View as_row(const View& vector, std::int64_t begin, std::int64_t count) {
 }
 
 }  // namespace
+
+WeightReader::WeightReader(Ctx& ctx, std::shared_ptr<const Checkpoint> checkpoint, WeightFormats formats)
+    : ctx_(ctx), checkpoint_(std::move(checkpoint)), formats_(std::move(formats)), unpacker_(ctx) {}
+
+View WeightReader::mapped(const std::string& name, const Shape& expected) {
+  const std::string folder = checkpoint_->folder().string();
+  if (!checkpoint_->contains(name))
+    throw Error(
+        fmt::format("{} has no tensor {} (expected with shape {})", folder, name, expected.to_string()),
+        "The folder is incomplete or config.json names another architecture; fetch it again.");
+  const View view = checkpoint_->get(name);
+  if (!is_float(view.dtype))
+    throw Error(fmt::format("tensor {} of {} is {}; expected float32, bfloat16 or float16", name, folder,
+                            dtype_name(view.dtype)),
+                "config.json does not say how this folder is quantised; use one whose config.json has its "
+                "quantization_config.");
+  if (!(view.shape == expected))
+    throw Error(fmt::format("tensor {} of {} has shape {}; config.json makes it {}", name, folder,
+                            view.shape.to_string(), expected.to_string()),
+                "config.json and the weights do not belong together; fetch the folder again.");
+  read_.insert(name);
+  return view;
+}
+
+std::vector<WeightReader::Source> WeightReader::stack(std::span<const NamedRows> parts) {
+  std::vector<Source> sources;
+  std::int64_t row = 0;
+  for (const NamedRows& part : parts) {
+    sources.push_back({part, {{0, part.num_rows, row}}, {}});
+    row += part.num_rows;
+  }
+  return sources;
+}
 
 std::int64_t WeightReader::total_rows(std::span<const Source> sources) {
   std::int64_t sum = 0;
@@ -41,38 +81,6 @@ std::vector<WeightReader::Source> WeightReader::named(std::span<const Source> so
   return result;
 }
 
-WeightReader::WeightReader(Ctx& ctx, std::shared_ptr<const Checkpoint> checkpoint, DType dtype)
-    : ctx_(ctx), checkpoint_(std::move(checkpoint)), dtype_(dtype) {}
-
-View WeightReader::mapped(const std::string& name, const Shape& expected) {
-  const std::string folder = checkpoint_->folder().string();
-  if (!checkpoint_->contains(name))
-    throw Error(
-        fmt::format("{} has no tensor {} (expected with shape {})", folder, name, expected.to_string()),
-        "The folder is incomplete or config.json names another architecture; fetch it again.");
-  const View view = checkpoint_->get(name);
-  if (!is_float(view.dtype))
-    throw Error(fmt::format("tensor {} of {} is {}; expected float32, bfloat16 or float16", name, folder,
-                            dtype_name(view.dtype)),
-                "Use a folder whose weights are not quantised.");
-  if (!(view.shape == expected))
-    throw Error(fmt::format("tensor {} of {} has shape {}; config.json makes it {}", name, folder,
-                            view.shape.to_string(), expected.to_string()),
-                "config.json and the weights do not belong together; fetch the folder again.");
-  read_.insert(name);
-  return view;
-}
-
-std::vector<WeightReader::Source> WeightReader::stack(std::span<const NamedRows> parts) {
-  std::vector<Source> sources;
-  std::int64_t row = 0;
-  for (const NamedRows& part : parts) {
-    sources.push_back({part, {{0, part.num_rows, row}}});
-    row += part.num_rows;
-  }
-  return sources;
-}
-
 Linear WeightReader::linear(std::span<const NamedRows> parts, std::int64_t k, bool has_bias) {
   return linear(stack(parts), k, has_bias);
 }
@@ -84,29 +92,90 @@ Linear WeightReader::linear(const std::string& name, std::int64_t n, std::int64_
 
 Linear WeightReader::linear(const NamedRows& source, std::int64_t k, std::span<const RowMove> moves,
                             bool has_bias) {
-  const Source only{source, {moves.begin(), moves.end()}};
-  return linear({&only, 1}, k, has_bias);
+  return linear(std::vector<Source>{{source, {moves.begin(), moves.end()}, {}}}, k, has_bias);
 }
 
-Linear WeightReader::linear(std::span<const Source> sources, std::int64_t k, bool has_bias) {
+bool WeightReader::same_format(const Source& a, const Source& b) {
+  if (!a.stored || !b.stored) return !a.stored && !b.stored;
+  return a.stored->format == b.stored->format && a.stored->input_order == b.stored->input_order;
+}
+
+Linear WeightReader::linear(std::vector<Source> layers, std::int64_t k, bool has_bias) {
+  for (Source& layer : layers)
+    if (formats_.quantization)
+      layer.stored = find_stored_linear(*checkpoint_, *formats_.quantization, layer.tensor.name,
+                                        layer.tensor.num_rows, k);
   Linear result;
-  result.weight = matrix(named(sources, ".weight"), k);
-  if (has_bias) result.bias = vector(named(sources, ".bias"));
+  if (has_bias) result.bias = vector(named(layers, ".bias"));
+  std::int64_t first_row = 0;
+  for (auto first = layers.begin(); first != layers.end();) {
+    const auto last = std::find_if_not(first, layers.end(),
+                                       [&](const Source& layer) { return same_format(*first, layer); });
+    for (auto layer = first; layer != last; ++layer)
+      for (RowMove& move : layer->moves) move.target_row -= first_row;
+    result.parts.push_back(part({first, last}, k));
+    first_row += result.parts.back().weight.n;
+    first = last;
+  }
   return result;
+}
+
+LinearPart WeightReader::part(std::span<const Source> layers, std::int64_t k) {
+  if (!layers.front().stored) return {matrix(named(layers, ".weight"), k), {}};
+  const StoredLinear& stored = *layers.front().stored;
+  LinearPart result;
+  const ops::MatrixFormat format{formats_.dtype, stored.format, activations()};
+  result.weight = ops::make_packed_matrix(ctx_, format, total_rows(layers), k);
+  for (const Source& layer : layers) {
+    unpacker_.pack(*layer.stored, layer.moves, result.weight);
+    finish(*layer.stored);
+  }
+  if (!stored.input_order.empty()) {
+    result.input_order = Tensor(*ctx_.allocator, DType::i32, Shape{k});
+    std::copy(stored.input_order.begin(), stored.input_order.end(),
+              result.input_order.view().as<std::int32_t>());
+  }
+  return result;
+}
+
+// W8A8 says how activations are rounded; where only weights are quantised it is the user's choice.
+ops::Activations WeightReader::activations() const {
+  return formats_.quantization->int8_activations ? ops::Activations::int8_per_row : formats_.activations;
+}
+
+void WeightReader::finish(const StoredLinear& layer) {
+  for (const std::string& name : layer.tensor_names) {
+    read_.insert(name);
+    checkpoint_->release(name);
+  }
 }
 
 // Shapes are checked before memory is taken for them: a config.json that does not belong to the weights is
 // then named as such, however large its numbers.
-ops::PackedMatrix WeightReader::matrix(std::span<const Source> sources, std::int64_t k) {
-  for (const Source& source : sources) mapped(source.tensor.name, Shape{source.tensor.num_rows, k});
-  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, {dtype_}, total_rows(sources), k);
-  for (const Source& source : sources) pack(source.tensor.name, result, source.moves);
+ops::PackedMatrix WeightReader::matrix(std::span<const Source> tensors, std::int64_t k) {
+  for (const Source& source : tensors) mapped(source.tensor.name, Shape{source.tensor.num_rows, k});
+  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, {formats_.dtype}, total_rows(tensors), k);
+  for (const Source& source : tensors)
+    for_slices(source.tensor.name, source.moves, [&](const View& rows, std::int64_t target_row) {
+      ops::pack_rows(ctx_, rows, result, target_row);
+    });
   return result;
 }
 
-ops::PackedMatrix WeightReader::matrix(const std::string& name, std::int64_t n, std::int64_t k) {
-  const NamedRows part{name, n};
-  return matrix(stack({&part, 1}), k);
+Linear WeightReader::head(const std::string& name, std::int64_t n, std::int64_t k) {
+  const bool floats = checkpoint_->contains(name) && is_float(checkpoint_->get(name).dtype);
+  if (formats_.head_bits == 16 || !floats)
+    return linear(name.substr(0, name.rfind(".weight")), n, k, false);
+  mapped(name, Shape{n, k});
+  const QuantFormat quant{8, head_group_size(k), DType::f16};
+  Linear result;
+  result.parts.push_back(
+      {ops::make_packed_matrix(ctx_, {formats_.dtype, quant, formats_.activations}, n, k), {}});
+  const RowMove all{0, n, 0};
+  for_slices(name, {&all, 1}, [&](const View& rows, std::int64_t target_row) {
+    ops::quantize_rows(ctx_, rows, result.parts.front().weight, target_row);
+  });
+  return result;
 }
 
 template <class Take>
@@ -130,12 +199,6 @@ void WeightReader::for_slices(const std::string& name, std::span<const RowMove> 
   checkpoint_->release(name);
 }
 
-void WeightReader::pack(const std::string& name, ops::PackedMatrix& target, std::span<const RowMove> moves) {
-  for_slices(name, moves, [&](const View& rows, std::int64_t target_row) {
-    ops::pack_rows(ctx_, rows, target, target_row);
-  });
-}
-
 Tensor WeightReader::table(const std::string& name, std::int64_t n, std::int64_t k) {
   Tensor result(*ctx_.allocator, mapped(name, Shape{n, k}).dtype, Shape{n, k});
   const RowMove all{0, n, 0};
@@ -145,10 +208,10 @@ Tensor WeightReader::table(const std::string& name, std::int64_t n, std::int64_t
   return result;
 }
 
-Tensor WeightReader::vector(std::span<const Source> sources) {
-  for (const Source& source : sources) mapped(source.tensor.name, Shape{source.tensor.num_rows});
-  Tensor result(*ctx_.allocator, DType::f32, Shape{total_rows(sources)});
-  for (const Source& source : sources) copy(source.tensor.name, result, source.moves);
+Tensor WeightReader::vector(std::span<const Source> tensors) {
+  for (const Source& source : tensors) mapped(source.tensor.name, Shape{source.tensor.num_rows});
+  Tensor result(*ctx_.allocator, DType::f32, Shape{total_rows(tensors)});
+  for (const Source& source : tensors) copy(source.tensor.name, result, source.moves);
   return result;
 }
 

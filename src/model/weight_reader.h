@@ -7,16 +7,12 @@
 #include <vector>
 
 #include "checkpoint/checkpoint.h"
+#include "checkpoint/stored_linear.h"
 #include "model/layers.h"
+#include "model/row_move.h"
+#include "model/row_unpacker.h"
 
 namespace lmdeploy {
-
-// Rows [source_row, source_row + num_rows) of a tensor go to rows [target_row, ...) of a stacked matrix.
-struct RowMove {
-  std::int64_t source_row = 0;
-  std::int64_t num_rows = 0;
-  std::int64_t target_row = 0;
-};
 
 // One of several tensors, or linear layers, that are stacked: all their rows, one below the other.
 struct NamedRows {
@@ -24,15 +20,23 @@ struct NamedRows {
   std::int64_t num_rows = 0;
 };
 
-// Brings a checkpoint's tensors into the form that the layers hold: matrices packed in the weight dtype,
-// vectors in f32. Pages of the file are given back while a tensor is copied, so that a load needs no more
-// than the weights and kSliceBytes. Throws Error where a tensor is missing, is not of floats, or has another
-// shape than expected.
+// How weights are held in memory.
+struct WeightFormats {
+  DType dtype = DType::bf16;                                     // of floats, and of what linear layers read
+  std::optional<QuantizationConfig> quantization;                // how the folder holds them
+  ops::Activations activations = ops::Activations::as_they_are;  // against quantised weights
+  std::int32_t head_bits = 16;                                   // 8: a head of floats is rounded
+};
+
+// Brings a checkpoint's tensors into the form that the layers hold: floats packed in the weight dtype,
+// quantised layers with their own integers, vectors in f32. Pages of the file are given back while a tensor
+// is copied, so that a load needs no more than the weights and kSliceBytes. Throws Error where a tensor is
+// missing, has another type, or another shape than expected.
 class WeightReader {
  public:
-  WeightReader(Ctx& ctx, std::shared_ptr<const Checkpoint> checkpoint, DType dtype);
+  WeightReader(Ctx& ctx, std::shared_ptr<const Checkpoint> checkpoint, WeightFormats formats);
 
-  DType dtype() const noexcept { return dtype_; }
+  DType dtype() const noexcept { return formats_.dtype; }
   Ctx& ctx() const noexcept { return ctx_; }
   bool contains(const std::string& name) const { return checkpoint_->contains(name); }
 
@@ -42,8 +46,8 @@ class WeightReader {
   // One linear layer with its rows in another order; each has its move.
   Linear linear(const NamedRows& source, std::int64_t k, std::span<const RowMove> moves, bool has_bias);
 
-  // A [n, k] tensor by its whole name.
-  ops::PackedMatrix matrix(const std::string& name, std::int64_t n, std::int64_t k);
+  // The layer that makes the logits, by the whole name of its floats, in the bits asked for.
+  Linear head(const std::string& name, std::int64_t n, std::int64_t k);
 
   // A copy of a [n, k] tensor as it is, in the file's dtype: for lookups, not for products.
   Tensor table(const std::string& name, std::int64_t n, std::int64_t k);
@@ -59,29 +63,35 @@ class WeightReader {
  private:
   static constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
 
-  // Rows that come from one tensor each; `rows` together write every row of the target.
+  // Rows that come from one tensor, or one layer, each; `rows` together write every row of the target.
   struct Source {
     NamedRows tensor;
     std::vector<RowMove> moves;
+    std::optional<StoredLinear> stored;  // where a layer is quantised
   };
   static std::vector<Source> stack(std::span<const NamedRows> parts);
   static std::vector<Source> named(std::span<const Source> sources, const std::string& suffix);
   static std::int64_t total_rows(std::span<const Source> sources);
-  Linear linear(std::span<const Source> sources, std::int64_t k, bool has_bias);
-  ops::PackedMatrix matrix(std::span<const Source> sources, std::int64_t k);  // whole names
-  Tensor vector(std::span<const Source> sources);
+  static bool same_format(const Source& a, const Source& b);
+
+  Linear linear(std::vector<Source> layers, std::int64_t k, bool has_bias);
+  LinearPart part(std::span<const Source> layers, std::int64_t k);  // of one format
+  ops::PackedMatrix matrix(std::span<const Source> tensors, std::int64_t k);
+  Tensor vector(std::span<const Source> tensors);
 
   // The tensor where it is mapped, in the file's dtype.
   View mapped(const std::string& name, const Shape& expected);
   // Calls take(rows of the file, first row of the target) slice by slice and gives the file's pages back.
   template <class Take>
   void for_slices(const std::string& name, std::span<const RowMove> moves, const Take& take);
-  void pack(const std::string& name, ops::PackedMatrix& target, std::span<const RowMove> moves);
   void copy(const std::string& name, Tensor& target, std::span<const RowMove> moves);
+  ops::Activations activations() const;
+  void finish(const StoredLinear& layer);
 
   Ctx& ctx_;
   std::shared_ptr<const Checkpoint> checkpoint_;
-  DType dtype_;
+  WeightFormats formats_;
+  RowUnpacker unpacker_;
   std::set<std::string> read_;
 };
 

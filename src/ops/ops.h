@@ -68,6 +68,9 @@ void silu_mul(Ctx& ctx, const View& x, const View& y);
 // Copies and converts. Both [m, k]; f32, bf16, f16.
 void cast(Ctx& ctx, const View& x, const View& y);
 
+// y[:, j] = x[:, order[j]]. x: [m, k]; order: [n] i32, each below k; y: [m, n] of x's dtype.
+void gather_columns(Ctx& ctx, const View& x, const View& order, const View& y);
+
 // logprobs[i] = log_softmax(logits[i])[targets[i]], accumulated in double. A target of -1 is passed over and
 // leaves 0. logits: [m, v] f32.
 void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,

@@ -12,10 +12,9 @@ constexpr std::int32_t kBlockLen = 64;  // tokens per block of the cache
 
 std::unique_ptr<Decoder> make_single_layer(Ctx& ctx, const BlockSource& source, std::int64_t layer_idx) {
   HfConfig config = source.config;
-  WeightReader reader(ctx, source.checkpoint, source.dtype);
+  WeightReader reader(ctx, source.checkpoint, {.dtype = source.dtype});
   DecoderWeights weights;
   weights.layers.push_back(source.architecture.read_layer({source.config, reader, {}}, layer_idx));
-  weights.head.weight.format.dtype = source.dtype;  // tells what layers compute in; there is no head
   config.num_hidden_layers = 1;
   Rope rope = make_rope(config.rope, config.head_dim, config.max_position_embeddings, 0);
   return std::make_unique<Decoder>(config, std::move(rope), std::move(weights), kBlockLen);

@@ -57,11 +57,12 @@ def test_a_slip_gets_the_nearest_known_word(words, hint):
 TUTORIAL = [
     ("chat /nowhere --cache-max-entry-count 0.4", 1, "/nowhere"),
     ("chat /nowhere --cache_max_entry_count 0.4 --trust-remote-code True", 1, "/nowhere"),
-    ("chat /nowhere --model-format awq", 2, "awq"),
+    ("chat /nowhere --model-format awq", 1, "/nowhere"),
     ("serve api_server /nowhere --model-format hf --quant-policy 0 --server-name 0.0.0.0 --server-port 23333 --tp 1",
      1, "/nowhere"),
     ("serve api_server /nowhere --model-format awq --quant-policy 4 --cache-max-entry-count 0.4 --server-name 0.0.0.0 "
-     "--server-port 23333 --tp 1", 2, "awq"),
+     "--server-port 23333 --tp 1", 1, "/nowhere"),
+    ("chat /nowhere --model-format fp8", 2, "model-format"),
     ("serve api_server /nowhere --quant-policy 4 --cache-max-entry-count 0.4", 1, "/nowhere"),
     ("chat /nowhere --quant-policy 42", 2, "quant-policy"),
     ("serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006", 2, "gradio"),

@@ -13,15 +13,17 @@
 namespace lmdeploy::testing {
 namespace {
 
+using make_model::Form;
 using make_model::Layout;
+using make_model::Storage;
 
 class MakeModel : public ::testing::Test {
  protected:
-  std::filesystem::path make(const std::string& name, Layout layout, std::uint64_t seed) {
+  std::filesystem::path make(const std::string& name, const Form& form, std::uint64_t seed) {
     const make_model::ModelShape& shape = *make_model::find_shape("tiny");
     std::filesystem::create_directories(root_ / name);
-    make_model::write_texts(shape, layout, root_ / name);
-    make_model::write_weights(cpu_.pool, shape, layout, seed, root_ / name);
+    make_model::write_texts(shape, form, root_ / name);
+    make_model::write_weights(cpu_.pool, shape, form, seed, root_ / name);
     return root_ / name;
   }
   std::vector<Logits> run(const std::filesystem::path& folder) {
@@ -34,21 +36,28 @@ class MakeModel : public ::testing::Test {
 };
 
 TEST_F(MakeModel, LayoutsHoldTheSameModel) {
-  const std::vector<Logits> internlm2 = run(make("internlm2", Layout::internlm2, 0));
-  EXPECT_TRUE(internlm2 == run(make("llama", Layout::llama, 0)));
-  EXPECT_FALSE(internlm2 == run(make("other", Layout::llama, 1)));
+  const std::vector<Logits> internlm2 = run(make("internlm2", {Layout::internlm2}, 0));
+  EXPECT_TRUE(internlm2 == run(make("llama", {Layout::llama}, 0)));
+  EXPECT_FALSE(internlm2 == run(make("other", {Layout::llama}, 1)));
+}
+
+TEST_F(MakeModel, QuantisedLayoutsHoldTheSameModel) {
+  const std::vector<Logits> internlm2 = run(make("internlm2", {Layout::internlm2, Storage::awq}, 0));
+  EXPECT_TRUE(internlm2 == run(make("llama", {Layout::llama, Storage::awq}, 0)));
 }
 
 TEST_F(MakeModel, LogitsHaveAScaleOfOne) {
-  for (const Logits& row : run(make("scale", Layout::llama, 2))) {
-    double squares = 0;
-    for (const float value : row) squares += double{value} * value;
-    EXPECT_NEAR(std::sqrt(squares / static_cast<double>(row.size())), 1, 0.3);
-  }
+  for (const Storage storage : {Storage::bf16, Storage::awq})
+    for (const Logits& row :
+         run(make(storage == Storage::awq ? "awq" : "bf16", {Layout::llama, storage}, 2))) {
+      double squares = 0;
+      for (const float value : row) squares += double{value} * value;
+      EXPECT_NEAR(std::sqrt(squares / static_cast<double>(row.size())), 1, 0.3);
+    }
 }
 
 TEST_F(MakeModel, NoWeightIsZero) {
-  const Checkpoint checkpoint(make("zeros", Layout::internlm2, 3));
+  const Checkpoint checkpoint(make("zeros", {Layout::internlm2}, 3));
   for (const std::string& name : checkpoint.names()) {
     const View view = checkpoint.get(name);
     const auto* values = view.as<bf16_t>();

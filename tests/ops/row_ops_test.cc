@@ -94,6 +94,24 @@ TEST_P(RowOpsTest, SiluMulAtTheEnds) {
   EXPECT_TRUE(std::isnan(get(y, 3)));
 }
 
+TEST_P(RowOpsTest, GatherColumns) {
+  for (const DType dtype : kFloatTypes)
+    for (const std::int64_t k : kSizes)
+      for (const std::int64_t m : {1, 70}) {
+        const Tensor x = random(dtype, m, k + 1), y = zeros(dtype, m, 2 * k);
+        std::vector<std::int32_t> order;
+        for (std::int64_t j = 0; j < 2 * k; j++) order.push_back(static_cast<std::int32_t>(rng() % k));
+        const View columns = x.view().columns(1, k);
+        gather_columns(ctx, columns, View(order.data(), DType::i32, {2 * k}), y);
+        const ref::Matrix values = matrix(columns);
+        ref::Matrix expected(m, 2 * k);
+        for (std::int64_t r = 0; r < m; r++)
+          for (std::int64_t j = 0; j < 2 * k; j++)
+            expected.at(r, j) = values.at(r, order[static_cast<std::size_t>(j)]);
+        expect_close(y, expected, 0, "gather_columns");
+      }
+}
+
 TEST_P(RowOpsTest, CastEqualsScalarConversion) {
   std::vector<float> specials = {0.0F,
                                  -0.0F,

@@ -24,6 +24,7 @@ void read_keys(Ctx& ctx, const KvLayer& cache, std::span<const std::int32_t> slo
 void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y);
 void silu_mul(Ctx& ctx, const View& x, const View& y);
 void cast(Ctx& ctx, const View& x, const View& y);
+void gather_columns(Ctx& ctx, const View& x, const View& order, const View& y);
 void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
                     std::span<float> logprobs);
 void top_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts,

@@ -88,4 +88,23 @@ void cast(Ctx& ctx, const View& x, const View& y) {
                 [&](std::int64_t row) { convert(element(x, row), element(y, row), x.dim(1)); });
 }
 
+namespace {
+
+template <class Bits>
+void gather_row(const char* x, std::span<const std::int32_t> order, char* y) {
+  const auto* from = reinterpret_cast<const Bits*>(x);
+  auto* to = reinterpret_cast<Bits*>(y);
+  for (std::size_t j = 0; j < order.size(); j++) to[j] = from[order[j]];
+}
+
+}  // namespace
+
+void gather_columns(Ctx& ctx, const View& x, const View& order, const View& y) {
+  const std::span<const std::int32_t> columns(order.as<std::int32_t>(),
+                                              static_cast<std::size_t>(order.dim(0)));
+  const auto gather = dtype_bytes(x.dtype) == 4 ? gather_row<std::uint32_t> : gather_row<std::uint16_t>;
+  parallel_rows(ctx, x.dim(0), order.dim(0),
+                [&](std::int64_t row) { gather(element(x, row), columns, element(y, row)); });
+}
+
 }  // namespace lmdeploy::ops::cpu

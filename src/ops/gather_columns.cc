@@ -1,0 +1,17 @@
+#include "ops/cpu/cpu_ops.h"
+#include "ops/dispatch.h"
+#include "ops/ops.h"
+#include "ops/shape_matcher.h"
+
+namespace lmdeploy::ops {
+
+void gather_columns(Ctx& ctx, const View& x, const View& order, const View& y) {
+  check_device(ctx, "gather_columns");
+  ShapeMatcher match("gather_columns");
+  match("x", x, "mk", {DType::f32, DType::bf16, DType::f16});
+  match("order", order, "n", {DType::i32});
+  match("y", y, "mn", {x.dtype});
+  cpu::gather_columns(ctx, x, order, y);
+}
+
+}  // namespace lmdeploy::ops

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "base/log.h"
-#include "base/thread_pool.h"
+#include "cli/host_ctx.h"
 #include "cli/say.h"
 
 namespace lmdeploy::cli {
@@ -23,13 +23,8 @@ std::int64_t take_peak_resident_bytes() {
 }
 
 ops::Roofs measure_roofs(const EngineFlags& flags) {
-  ThreadPool pool(flags.num_threads);
-  Workspace workspace(host_allocator());
-  Ctx ctx;
-  ctx.pool = &pool;
-  ctx.allocator = &host_allocator();
-  ctx.workspace = &workspace;
-  return ops::measure_roofs(ctx);
+  HostCtx host(flags.num_threads);
+  return ops::measure_roofs(host.ctx);
 }
 
 }  // namespace

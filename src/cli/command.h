@@ -34,6 +34,7 @@ Action setup_bench_throughput(CLI::App& app);
 Action setup_chat(CLI::App& app);
 Action setup_check_env(CLI::App& app);
 Action setup_convert(CLI::App& app);
+Action setup_eval_compare(CLI::App& app);
 Action setup_eval_ppl(CLI::App& app);
 Action setup_list(CLI::App& app);
 Action setup_lite_auto_awq(CLI::App& app);

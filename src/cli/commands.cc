@@ -31,6 +31,10 @@ constexpr Command kCommandTable[] = {
     {"serve", "gradio", "A chat page in the browser (not built yet)",
      "lmdeploy serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006",
      setup_serve_gradio},
+    {"eval", "compare", "What a model loses against another on a text: perplexity, KL, changed tokens",
+     "lmdeploy eval compare MODEL MODEL-4bit --text wiki.test.txt\n"
+     "lmdeploy eval compare MODEL --dtype-b float32 --quant-policy-b 4 --text wiki.test.txt --json",
+     setup_eval_compare},
     {"eval", "ppl", "Perplexity on a text file",
      "lmdeploy eval ppl MODEL --text wiki.test.txt --max-windows 16", setup_eval_ppl},
     {"bench", "latency", "Time of one batch: first token, every further token",

@@ -4,16 +4,14 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "base/error.h"
 #include "base/log.h"
-#include "base/mapped_file.h"
-#include "base/thread_pool.h"
 #include "cli/command.h"
 #include "cli/compatibility.h"
 #include "cli/engine_loader.h"
+#include "cli/host_ctx.h"
 #include "cli/say.h"
+#include "cli/text_tokens.h"
 #include "quantize/evaluate.h"
-#include "text/tokenizer.h"
 
 namespace lmdeploy::cli {
 namespace {
@@ -25,13 +23,6 @@ struct Options {
   PerplexityOptions perplexity;
   bool json = false;
 };
-
-std::vector<TokenId> tokenize(const std::filesystem::path& folder, const std::string& text_file) {
-  const MappedFile file(text_file);
-  const auto bytes = file.bytes();
-  const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  return Tokenizer::load(folder)->encode(text, false);
-}
 
 void print(const Perplexity& result, bool json) {
   if (json) {
@@ -49,16 +40,12 @@ void print(const Perplexity& result, bool json) {
 int evaluate(const Options& options) {
   init_log(options.model.log_level);
   const ModelSource source = find_model(options.model);
-  auto ids = std::async(std::launch::async, [&] { return tokenize(source.folder, options.text); });
-  ThreadPool pool(options.engine.num_threads);
-  Workspace workspace(host_allocator());
-  Ctx ctx;
-  ctx.pool = &pool;
-  ctx.allocator = &host_allocator();
-  ctx.workspace = &workspace;
-  const std::unique_ptr<const Model> model = load_weights(ctx, source, options.model.dtype, options.engine);
-  const Perplexity result =
-      evaluate_perplexity(ctx, *model, ids.get(), options.perplexity, [](const PerplexityProgress& progress) {
+  auto ids = std::async(std::launch::async, [&] { return tokenize_file(source.folder, options.text); });
+  HostCtx host(options.engine.num_threads);
+  const std::unique_ptr<const Model> model =
+      load_weights(host.ctx, source, options.model.dtype, options.engine);
+  const Perplexity result = evaluate_perplexity(
+      host.ctx, *model, ids.get(), options.perplexity, [](const PerplexityProgress& progress) {
         say(fmt::format("window {} of {}: perplexity so far {:.4f}", progress.num_windows_done,
                         progress.num_windows, progress.perplexity));
       });

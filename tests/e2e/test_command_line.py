@@ -10,6 +10,7 @@ from program import GGUF, MODEL, ROOT, run
 
 @pytest.mark.parametrize("words", [[], ["serve"], ["eval"], ["bench"], ["lite"], ["chat"], ["convert"], ["check_env"],
                                    ["list"], ["serve", "api_server"], ["serve", "api_client"], ["eval", "ppl"],
+                                   ["eval", "compare"],
                                    ["bench", "latency"], ["bench", "throughput"], ["lite", "auto_awq"]])
 def test_help_at_every_level(words):
     result = run(*words, "--help")
@@ -112,6 +113,29 @@ def test_perplexity_of_a_text_is_hugging_faces():
     assert report["seconds"] > 0
     assert report["nll"] == pytest.approx(LIGHTHOUSE_NLL, rel=1e-4)
     assert report["perplexity"] == pytest.approx(math.exp(report["nll"]), rel=1e-6)
+
+
+def test_compare_tells_what_bf16_loses_against_fp32():
+    result = run("eval", "compare", MODEL, "--text", ROOT / "tests/e2e/lighthouse.txt", "--window", "128", "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["positions"] == 3 * 128
+    assert report["a"]["nll"] == pytest.approx(LIGHTHOUSE_NLL, rel=1e-4)
+    assert report["b"]["nll"] == pytest.approx(LIGHTHOUSE_NLL, rel=1e-2)
+    assert 1e-4 < report["kl"]["mean"] < 1e-2  # 0.000981 over 16 windows of 2048 of another text
+    assert report["kl"]["mean"] < report["kl"]["p99"] < report["kl"]["max"]
+    assert report["changed_tokens"] == round(report["changed_share"] * report["positions"])
+    assert report["a"]["weight_bytes"] == pytest.approx(2 * report["b"]["weight_bytes"], rel=1e-3)
+
+
+def test_compare_with_itself_finds_nothing():
+    result = run("eval", "compare", MODEL, MODEL, "--text", ROOT / "tests/e2e/lighthouse.txt", "--window", "64",
+                 "--max-windows", "2", "--dtype-a", "bfloat16", "--json")
+    assert result.returncode == 0, result.stderr
+    report = json.loads(result.stdout)
+    assert report["kl"] == {"mean": 0, "p99": 0, "max": 0}
+    assert report["changed_tokens"] == 0
+    assert report["a"]["nll"] == report["b"]["nll"]
 
 
 def test_bench_latency_stays_below_the_machines_ceilings():

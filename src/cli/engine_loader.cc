@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "base/system_memory.h"
 #include "base/thread_pool.h"
 #include "cli/byte_size.h"
@@ -67,7 +68,9 @@ std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, c
   options.activations =
       flags.w4_arithmetic == "fast" ? ops::Activations::int8_per_group : ops::Activations::as_they_are;
   options.head_bits = flags.head_bits;
-  return load_model(ctx, source.folder, options);
+  std::unique_ptr<const Model> model = load_model(ctx, source.folder, options);
+  if (options.kv_bits == 4) log::info("int4 keys are centred by {}", model->info().key_centers.origin);
+  return model;
 }
 
 LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, const EngineFlags& flags) {

@@ -19,8 +19,9 @@ struct FeedbackOptions {
 struct ErrorFeedback {
   // Place -> input. Places are rounded from the last to the first.
   std::vector<std::int64_t> inputs;  // [k]
-  // Row a, column b > a: what the input in place a gains per unit of error in place b.
-  Tensor gains;  // [k, k] f32; the rest of it means nothing
+  // Row a, column b > a: what the input in place a gains per unit of error in place b. On the diagonal: by
+  // what an error that is left in place a counts. Below it: nothing.
+  Tensor gains;  // [k, k] f32
 };
 
 // hessian: [k, k] f32, symmetric: the sum of x^T x, in any scale. Throws Error where it is not finite.

@@ -47,16 +47,16 @@ def llmcompressor(source: Path, target: Path, calibration: list[list[int]], *, b
 
 
 def gptqmodel(source: Path, target: Path, calibration: list[list[int]], *, method: str = "gptq", **options) -> None:
-    """GPTQ or AWQ; the options are those of GPTQModel's QuantizeConfig."""
+    """GPTQ or AWQ (rtn: GPTQ's format by rounding alone); the options are those of GPTQModel's QuantizeConfig."""
     # On two cores it would take one worker and then ask it for two; its C++ packer would be compiled first.
     os.environ |= {"GPTQMODEL_CPU_WORKERS": "2", "GPTQMODEL_DISABLE_PACK_EXT": "1"}
     from gptqmodel import BACKEND, GPTQModel
-    from gptqmodel.quantization.config import AWQConfig, GPTQConfig
+    from gptqmodel.quantization.config import AWQConfig, GPTQConfig, RTNConfig
 
-    config = {"gptq": GPTQConfig, "awq": AWQConfig}[method](**options)
+    config = {"gptq": GPTQConfig, "awq": AWQConfig, "rtn": RTNConfig}[method](**options)
     model = GPTQModel.load(str(source), config, device="cpu")
     data = [{"input_ids": ids, "attention_mask": [1] * len(ids)} for ids in calibration]
-    model.quantize(data, batch_size=1, backend=BACKEND.AUTO)
+    model.quantize(data or None, batch_size=1, backend=BACKEND.AUTO)
     model.save(str(target))
 
 

@@ -81,10 +81,10 @@ def as_llama(dense: Tensors, config: dict) -> Tensors:
     """InternLM2's weights under Llama's names: what relayout_internlm2.py does, backwards."""
     head_dim = config["hidden_size"] // config["num_attention_heads"]
     heads_per_group = config["num_attention_heads"] // config["num_key_value_heads"]
-    renamed = [("model.tok_embeddings", "model.embed_tokens"), ("output.", "lm_head."), ("attention.wo", "self_attn.o_proj"),
-               ("attention_norm", "input_layernorm"), ("ffn_norm", "post_attention_layernorm"),
-               ("feed_forward.w1", "mlp.gate_proj"), ("feed_forward.w3", "mlp.up_proj"),
-               ("feed_forward.w2", "mlp.down_proj")]
+    renamed = [("model.tok_embeddings", "model.embed_tokens"), ("output.", "lm_head."),
+               ("attention.wo", "self_attn.o_proj"), ("attention_norm", "input_layernorm"),
+               ("ffn_norm", "post_attention_layernorm"), ("feed_forward.w1", "mlp.gate_proj"),
+               ("feed_forward.w3", "mlp.up_proj"), ("feed_forward.w2", "mlp.down_proj")]
     result = {}
     for name, value in dense.items():
         if "attention.wqkv" in name:
@@ -99,16 +99,12 @@ def as_llama(dense: Tensors, config: dict) -> Tensors:
     return result
 
 
-def quantize_activations(model: torch.nn.Module, linears: list[str], quantization: dict) -> None:
-    """Every token's input of these layers rounded as compressed-tensors rounds it."""
-    from compressed_tensors.quantization.lifecycle.forward import fake_quantize
-    from compressed_tensors.quantization.utils import compute_dynamic_scales_and_zp
-
-    rule = compressed_scheme(quantization).input_activations
-
+def quantize_activations(model: torch.nn.Module, linears: list[str]) -> None:
+    """Every token's input of these layers in 127 steps to either side, as in vLLM's kernels, which such folders are
+    written for. compressed-tensors' own simulation takes 127.5 and clamps, so transformers differs a little."""
     def round_input(module, args):
-        scale, zero = compute_dynamic_scales_and_zp(args[0], rule, module)
-        return (fake_quantize(args[0], scale, zero, rule), *args[1:])
+        largest = args[0].abs().amax(-1, keepdim=True)
+        return (torch.round(args[0] * (127 / largest)) * largest / 127,)
 
     for linear in linears:
         model.get_submodule(linear).register_forward_pre_hook(round_input)
@@ -131,5 +127,5 @@ def load_unpacked(folder: Path) -> torch.nn.Module:
     if unexpected or [name for name in missing if name != "lm_head.weight"]:
         raise SystemExit(f"{folder}: missing {missing}, unexpected {unexpected}")
     if quantization["quant_method"] == "compressed-tensors" and compressed_scheme(quantization).input_activations:
-        quantize_activations(model, linears, quantization)
+        quantize_activations(model, linears)
     return model

@@ -52,8 +52,8 @@ class LiteRun {
   void run() {
     check_recipe(source_, recipe_, options_.samples);
     text_ = load_lite_text(options_, folder_);
+    if (!options_.resume) check_space(options_.work_dir, source_, recipe_, options_.samples);
     WorkFolder work(options_.work_dir, request(), options_.resume);
-    check_space(work.path(), source_, recipe_, options_.samples);
     quantize(work);
     const Stopwatch watch;
     const fs::path result = work.make_result_folder();

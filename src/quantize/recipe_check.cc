@@ -79,6 +79,13 @@ std::uint64_t quantized_bytes(const BlockSource& source, const Recipe& recipe) {
                                                       : whole * static_cast<std::uint64_t>(recipe.bits) / 16;
 }
 
+// The deepest folder above `path`, or that itself, that exists.
+fs::path existing_folder(const fs::path& path) {
+  fs::path folder = fs::absolute(path);
+  while (!fs::is_directory(folder) && folder.has_relative_path()) folder = folder.parent_path();
+  return folder;
+}
+
 }  // namespace
 
 void check_recipe(const BlockSource& source, const Recipe& recipe, const SampleOptions& samples) {
@@ -101,9 +108,10 @@ void check_space(const fs::path& folder, const BlockSource& source, const Recipe
   // Each layer's input and output; the layers, and the result made of them, which keeps what stays 16-bit.
   const std::uint64_t needed = 2 * num_streams * shape.bytes() + 2 * quantized_bytes(source, recipe);
   std::error_code failure;
-  const fs::space_info space = fs::space(folder, failure);
+  const fs::path existing = existing_folder(folder);
+  const fs::space_info space = fs::space(existing, failure);
   if (failure || space.available >= needed) return;
-  throw Error(fmt::format("{} has {} bytes free, the run needs about {}: {} are missing", folder.string(),
+  throw Error(fmt::format("{} has {} bytes free, the run needs about {}: {} are missing", existing.string(),
                           space.available, needed, needed - space.available),
               "Free space there, choose a --work-dir on another disk, or lower --calib-samples.");
 }

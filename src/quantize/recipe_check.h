@@ -10,7 +10,7 @@ namespace lmdeploy {
 // samples longer than the model's context.
 void check_recipe(const BlockSource& source, const Recipe& recipe, const SampleOptions& samples);
 
-// Throws Error where the disk of `folder` has no room for what the run will write there.
+// Throws Error where the disk of `folder`, which need not exist yet, has no room for what the run will write.
 void check_space(const std::filesystem::path& folder, const BlockSource& source, const Recipe& recipe,
                  const SampleOptions& samples);
 

@@ -79,7 +79,7 @@ TEST_P(ForwardLayer, TheObserverSeesWhatEachGroupReads) {
 
 INSTANTIATE_TEST_SUITE_P(Goldens, ForwardLayer,
                          ::testing::Values("llama", "internlm2_5", "qwen3", "llama_bias_tied"),
-                         [](const auto& info) { return info.param; });
+                         [](const auto& one) { return one.param; });
 
 }  // namespace
 }  // namespace lmdeploy::testing

@@ -68,7 +68,7 @@ TEST_F(RecipeCheck, AQuantisedFolderIsRefused) {
 }
 
 TEST_F(RecipeCheck, TheDiskMustHoldTheRun) {
-  EXPECT_NO_THROW(check_space(model_.folder(), model_.source(), recipe_, {4, 32}));
+  EXPECT_NO_THROW(check_space(model_.folder() / "not" / "yet", model_.source(), recipe_, {4, 32}));
   const SampleOptions huge{1 << 20, std::int64_t{1} << 32};
   EXPECT_THROW(check_space(model_.folder(), model_.source(), recipe_, huge), Error);
 }

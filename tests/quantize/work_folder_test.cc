@@ -52,12 +52,12 @@ TEST_F(WorkFolderTest, AnUnfinishedRunGoesOnOnlyWhenAsked) {
 
 TEST_F(WorkFolderTest, FinishedLayersAreKept) {
   {
-    WorkFolder work(root_ / "a", {}, false);
+    WorkFolder work(root_ / "a", {{"for", "test"}}, false);
     work.finish_layer(block(1));
     root_.write("a.partial/layer-00001/model.safetensors", "half of it");
     root_.write("a.partial/full-00002.bf16.tmp-77", "half of it");
   }
-  WorkFolder work(root_ / "a", {}, true);
+  WorkFolder work(root_ / "a", {{"for", "test"}}, true);
   EXPECT_EQ(work.num_finished_layers(), 1);
   EXPECT_FALSE(fs::exists(root_ / "a.partial/full-00002.bf16.tmp-77"));
   work.finish_layer(block(2));
@@ -73,7 +73,7 @@ TEST_F(WorkFolderTest, FinishedLayersAreKept) {
 }
 
 TEST_F(WorkFolderTest, OnlyTheResultRemains) {
-  WorkFolder work(root_ / "a", {}, false);
+  WorkFolder work(root_ / "a", {{"for", "test"}}, false);
   work.finish_layer(block(1));
   const fs::path result = work.make_result_folder();
   write_text_file(result / "config.json", "{}");

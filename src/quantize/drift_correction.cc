@@ -18,7 +18,7 @@ void subtract_product(Ctx& ctx, const View& solved, const View& w, const View& t
   ctx.pool->parallel_for(w.dim(0), [&](std::int64_t row, int) {
     for (std::int64_t i = 0; i < w.dim(1); i++) w.row<float>(row)[i] = -w.row<float>(row)[i];
   });
-  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, DType::f32, w.dim(0), w.dim(1));
+  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, {DType::f32}, w.dim(0), w.dim(1));
   ops::pack_rows(ctx, w, packed, 0);
   ops::linear(ctx, solved, packed, target, {.bias = {}, .accumulate = true});
 }
@@ -96,7 +96,7 @@ void correct_drift(Ctx& ctx, const View& weight, const View& drift, const ErrorF
   CHECK(drift.shape == Shape({k, k}) && feedback.gains.shape() == drift.shape,
         "correct {} for a drift {} with the gains of {}", weight.shape.to_string(), drift.shape.to_string(),
         feedback.gains.shape().to_string());
-  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, DType::f32, k, k);
+  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, {DType::f32}, k, k);
   ops::pack_rows(ctx, drift, packed, 0);
   for (std::int64_t row = 0; row < n; row += kRowsAtOnce)
     correct_rows(ctx, weight.rows(row, std::min(kRowsAtOnce, n - row)), packed, feedback, share);

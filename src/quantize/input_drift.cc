@@ -44,9 +44,11 @@ void InputDrift::add_slice(const View& exact, const View& x) {
   transpose(ctx_, exact, drifts);
   if (x.dtype == DType::f32)
     subtract<float>(ctx_, drifts, columns);
-  else
+  else if (x.dtype == DType::bf16)
     subtract<bf16_t>(ctx_, drifts, columns);
-  ops::PackedMatrix packed = ops::make_packed_matrix(ctx_, x.dtype, k, m);
+  else
+    subtract<f16_t>(ctx_, drifts, columns);
+  ops::PackedMatrix packed = ops::make_packed_matrix(ctx_, {x.dtype}, k, m);
   ops::pack_rows(ctx_, drifts, packed, 0);
   ops::linear(ctx_, columns, packed, sum_, {.bias = {}, .accumulate = true});
 }

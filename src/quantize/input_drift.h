@@ -12,7 +12,7 @@ class InputDrift {
  public:
   InputDrift(Ctx& ctx, std::int64_t k);
 
-  void add(const View& exact, const View& x);  // [m, k] of one dtype: f32 or bf16
+  void add(const View& exact, const View& x);  // [m, k] of one dtype
   const View& matrix() const { return sum_.view(); }
 
  private:

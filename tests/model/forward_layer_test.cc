@@ -13,7 +13,9 @@ namespace {
 class ForwardLayer : public ::testing::TestWithParam<std::string> {
  protected:
   ForwardLayer() : config_(load_hf_config(folder_)), architecture_(get_architecture(config_, folder_)) {
-    WeightReader reader(cpu_.ctx, std::make_shared<const Checkpoint>(folder_), config_.dtype);
+    WeightFormats formats;
+    formats.dtype = config_.dtype;
+    WeightReader reader(cpu_.ctx, std::make_shared<const Checkpoint>(folder_), formats);
     outer_ = read_decoder({config_, reader, {}}, architecture_);
     decoder_.emplace(config_, make_rope(config_.rope, config_.head_dim, config_.max_position_embeddings, 0),
                      read_decoder({config_, reader, {}}, architecture_), 64);
@@ -24,7 +26,7 @@ class ForwardLayer : public ::testing::TestWithParam<std::string> {
     const auto len = static_cast<std::int32_t>(ids.size());
     Tensor hidden(host_allocator(), DType::f32, {len, config_.hidden_size});
     if (outer_.embedding.empty())
-      ops::embed(cpu_.ctx, ids, outer_.head.weight, hidden);
+      ops::embed(cpu_.ctx, ids, outer_.head.parts.front().weight, hidden);
     else
       ops::embed(cpu_.ctx, ids, outer_.embedding, hidden);
     Ids positions(ids.size());

@@ -34,8 +34,8 @@ class TinyModel {
     const make_model::ModelShape& shape = *make_model::find_shape("tiny");
     const std::filesystem::path folder = root_ / "model";
     std::filesystem::create_directories(folder);
-    make_model::write_texts(shape, layout, folder);
-    make_model::write_weights(cpu.pool, shape, layout, 0, folder);
+    make_model::write_texts(shape, {layout, make_model::Storage::bf16}, folder);
+    make_model::write_weights(cpu.pool, shape, {layout, make_model::Storage::bf16}, 0, folder);
     return folder;
   }
 

@@ -5,19 +5,11 @@
 namespace lmdeploy::ops::cpu {
 namespace {
 
-// Entry i: the bf16 of i as a signed number of 5 bits.
-inline VecInt small_numbers() {
-  std::uint16_t table[32];
-  for (int i = 0; i < 32; i++) {
-    const auto number = static_cast<float>(i < 16 ? i : i - 32);
-    std::uint32_t bits;
-    __builtin_memcpy(&bits, &number, sizeof bits);
-    table[i] = static_cast<std::uint16_t>(bits >> 16);
-  }
-  VecInt result;
-  __builtin_memcpy(&result, table, sizeof result);
-  return result;
-}
+// Entry i: the bf16 of i as a signed number of 5 bits, 0 to 15 and -16 to -1.
+alignas(64) constexpr std::uint16_t kSmallNumbers[32] = {
+    0x0000, 0x3f80, 0x4000, 0x4040, 0x4080, 0x40a0, 0x40c0, 0x40e0, 0x4100, 0x4110, 0x4120,
+    0x4130, 0x4140, 0x4150, 0x4160, 0x4170, 0xc180, 0xc170, 0xc160, 0xc150, 0xc140, 0xc130,
+    0xc120, 0xc110, 0xc100, 0xc0e0, 0xc0c0, 0xc0a0, 0xc080, 0xc040, 0xc000, 0xbf80};
 
 struct Bf16Dots {
   using X = bf16_t;
@@ -35,8 +27,7 @@ struct Bf16Dots {
       const __m512i bytes =
           _mm512_sub_epi8(reinterpret_cast<__m512i>(nibbles), reinterpret_cast<__m512i>(zero * 0x01010101));
       const __m512i pair = input % 4 == 0 ? bytes : _mm512_srli_epi32(bytes, 8);
-      return reinterpret_cast<VecInt>(
-          _mm512_permutexvar_epi16(pair, reinterpret_cast<__m512i>(small_numbers())));
+      return reinterpret_cast<VecInt>(_mm512_permutexvar_epi16(pair, _mm512_load_si512(kSmallNumbers)));
     } else {
       const VecInt both = (input == 0 ? word : word >> 8) & 0x00ff00ff;
       const Vec low = __builtin_convertvector((both & 0xffff) - zero, Vec);

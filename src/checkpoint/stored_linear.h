@@ -19,7 +19,7 @@ struct StoredLinear {
   // Where rows may be cut for unpack: several outputs share a word.
   static constexpr std::int64_t kOutputAlignment = 8;
 
-  std::string name;    // without a suffix
+  std::string name;  // without a suffix
   std::int64_t num_outputs = 0;
   QuantFormat format;  // a whole row is a group of k
   // The file's inputs in the order of the columns that unpack gives; empty: as they are (see group_order.h).

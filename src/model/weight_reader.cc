@@ -164,8 +164,7 @@ ops::PackedMatrix WeightReader::matrix(std::span<const Source> tensors, std::int
 
 Linear WeightReader::head(const std::string& name, std::int64_t n, std::int64_t k) {
   const bool floats = checkpoint_->contains(name) && is_float(checkpoint_->get(name).dtype);
-  if (formats_.head_bits == 16 || !floats)
-    return linear(name.substr(0, name.rfind(".weight")), n, k, false);
+  if (formats_.head_bits == 16 || !floats) return linear(name.substr(0, name.rfind(".weight")), n, k, false);
   mapped(name, Shape{n, k});
   const QuantFormat quant{8, head_group_size(k), DType::f16};
   Linear result;

@@ -19,12 +19,13 @@ struct KvLayout {
     constexpr std::int64_t kScaleAndMinimum = 4;
     return kScaleAndMinimum + (quant_bits == 8 ? head_dim : (std::int64_t{head_dim} + 3) / 4 * 2);
   }
-  std::int64_t head_bytes() const {  // K, or V, of one head for 64 tokens
-    const std::int64_t dtype_token_bytes = head_dim * static_cast<std::int64_t>(dtype_bytes(dtype));
-    return 64 * (quant_bits == 0 ? dtype_token_bytes : quantized_token_bytes());
+  std::int64_t token_bytes() const {  // K, or V, of one token and head
+    return quant_bits == 0 ? head_dim * static_cast<std::int64_t>(dtype_bytes(dtype))
+                           : quantized_token_bytes();
   }
-  std::int64_t block_bytes() const {  // K and V of one block of one layer
-    return std::int64_t{2} * num_kv_heads * head_bytes() * (block_len / 64);
+  std::int64_t head_bytes() const { return 64 * token_bytes(); }  // K, or V, of one head for 64 tokens
+  std::int64_t block_bytes() const {                              // K and V of one block of one layer
+    return std::int64_t{2} * num_kv_heads * token_bytes() * block_len;
   }
 };
 

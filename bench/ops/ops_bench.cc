@@ -140,11 +140,11 @@ void attention(benchmark::State& state) {
   const Tensor memory(host_allocator(), DType::u8, {cache.num_blocks * cache.layout.block_bytes()});
   cache.data = memory.view().data;
   cache.block_stride = cache.layout.block_bytes();
-  const Tensor kv = mc.random(DType::f32, cache.num_blocks * kBlockLen, g * d);
+  const Tensor rows = mc.random(DType::f32, cache.num_blocks * kBlockLen, g * d);
   std::vector<std::int32_t> slots(static_cast<std::size_t>(cache.num_blocks * kBlockLen));
   std::iota(slots.begin(), slots.end(), 0);
-  const View kv_view(kv.view().data, DType::f32, {cache.num_blocks * kBlockLen, g, d});
-  store_kv(mc.ctx, kv_view, kv_view, slots, cache);
+  const View keys_and_values(rows.view().data, DType::f32, {cache.num_blocks * kBlockLen, g, d});
+  store_kv(mc.ctx, keys_and_values, keys_and_values, slots, cache);
 
   std::vector<std::int32_t> starts = {0}, lens, tables(static_cast<std::size_t>(cache.num_blocks));
   for (std::int64_t s = 0; s < batch; s++) {

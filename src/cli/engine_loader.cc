@@ -5,9 +5,9 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "base/system_memory.h"
-#include "base/thread_pool.h"
 #include "cli/byte_size.h"
 #include "cli/calibration_text.h"
+#include "cli/host_ctx.h"
 #include "cli/stopwatch.h"
 #include "engine/cache_plan.h"
 #include "model/registry.h"
@@ -79,11 +79,8 @@ LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, co
   loaded.config = load_hf_config(source.folder);
   std::unique_ptr<const Model> model;
   {
-    ThreadPool pool(flags.num_threads);
-    Ctx ctx;
-    ctx.pool = &pool;
-    ctx.allocator = &host_allocator();
-    model = load_weights(ctx, source, dtype, flags);
+    HostCtx host(flags.num_threads);
+    model = load_weights(host.ctx, source, dtype, flags);
   }
   const ModelInfo& info = model->info();
   const CachePlan cache = plan(info, flags);

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "cli/byte_size.h"
+#include "cli/host_ctx.h"
 #include "cli/interrupts.h"
 #include "cli/lite_evaluation.h"
 #include "cli/lite_progress.h"
@@ -42,12 +43,7 @@ class LiteRun {
         config_(load_hf_config(folder_)),
         source_{config_, get_architecture(config_, folder_), std::make_shared<Checkpoint>(folder_),
                 config_.dtype},
-        pool_(options.num_threads),
-        workspace_(host_allocator()) {
-    ctx_.pool = &pool_;
-    ctx_.allocator = &host_allocator();
-    ctx_.workspace = &workspace_;
-  }
+        host_(options.num_threads) {}
 
   void run() {
     check_recipe(source_, recipe_, options_.samples);
@@ -84,7 +80,7 @@ class LiteRun {
   void quantize(WorkFolder& work) {
     Interrupts interrupts;
     LiteProgress progress;
-    quantize_layers(ctx_, source_, recipe_, text_.samples, work, [&](const PipelineProgress& state) {
+    quantize_layers(host_.ctx, source_, recipe_, text_.samples, work, [&](const PipelineProgress& state) {
       progress.update(state);
       if (interrupts.take()) throw Interrupted();
     });
@@ -116,7 +112,8 @@ class LiteRun {
     report.seconds += watch.seconds();
     report.no_evaluation = text_.no_evaluation;
     if (!text_.evaluation_ids.empty()) {
-      report.evaluation = evaluate_loss(ctx_, folder_, target, text_.evaluation_ids, options_.eval_windows);
+      report.evaluation =
+          evaluate_loss(host_.ctx, folder_, target, text_.evaluation_ids, options_.eval_windows);
       report.evaluation->text = text_.evaluation_file;
     }
     write_report(report, target);
@@ -137,9 +134,7 @@ class LiteRun {
   fs::path folder_;
   HfConfig config_;
   BlockSource source_;
-  ThreadPool pool_;
-  Workspace workspace_;
-  Ctx ctx_;
+  HostCtx host_;
   LiteText text_;
 };
 

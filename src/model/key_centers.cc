@@ -82,12 +82,9 @@ KeyCenters measure_key_centers(Ctx& ctx, const Model& model, std::span<const std
   const std::vector<std::int32_t> slots = counting(token_ids.size());
   const auto num_tokens = std::ssize(token_ids);
   if (num_tokens == 0) return {{}, "nothing: the tokenizer belongs to another model"};
-  Workspace workspace(host_allocator());
-  Ctx own = ctx;
-  own.workspace = &workspace;
   KvPool pool(*ctx.allocator, info.kv_layout, info.num_layers,
               (num_tokens + info.kv_layout.block_len - 1) / info.kv_layout.block_len);
-  fill(own, model, pool, token_ids);
+  fill(ctx, model, pool, token_ids);
 
   const std::int64_t width = layer_width(info);
   const Tensor keys(*ctx.allocator, DType::f32, Shape{num_tokens, width});
@@ -96,7 +93,7 @@ KeyCenters measure_key_centers(Ctx& ctx, const Model& model, std::span<const std
   KeyCenters centers;
   centers.values.resize(static_cast<std::size_t>(info.num_layers * width));
   for (int i = 0; i < info.num_layers; i++) {
-    ops::read_keys(own, pool.layer(i), slots, heads);
+    ops::read_keys(ctx, pool.layer(i), slots, heads);
     add_mean(keys, centers.values.data() + i * width);
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;

@@ -11,8 +11,8 @@
 namespace lmdeploy {
 
 struct LoadOptions {
-  std::optional<DType> dtype;  // of the weights in memory; empty: config.json's
-  std::string model_format;    // what the folder has to hold (hf, awq, ...); empty: whatever it holds
+  std::optional<DType> dtype = {};  // of the weights in memory; empty: config.json's
+  std::string model_format = {};    // what the folder has to hold (hf, awq, ...); empty: whatever it holds
   // How activations meet weights that are quantised alone (W4A16): as they are, or rounded to int8, faster.
   ops::Activations activations = ops::Activations::as_they_are;
   std::int32_t head_bits = 16;  // 8: a head of floats is rounded

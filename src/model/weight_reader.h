@@ -23,7 +23,7 @@ struct NamedRows {
 // How weights are held in memory.
 struct WeightFormats {
   DType dtype = DType::bf16;                                     // of floats, and of what linear layers read
-  std::optional<QuantizationConfig> quantization;                // how the folder holds them
+  std::optional<QuantizationConfig> quantization = {};           // how the folder holds them
   ops::Activations activations = ops::Activations::as_they_are;  // against quantised weights
   std::int32_t head_bits = 16;                                   // 8: a head of floats is rounded
 };

@@ -12,9 +12,7 @@ constexpr std::int32_t kBlockLen = 64;  // tokens per block of the cache
 
 std::unique_ptr<Decoder> make_single_layer(Ctx& ctx, const BlockSource& source, std::int64_t layer_idx) {
   HfConfig config = source.config;
-  WeightFormats formats;
-  formats.dtype = source.dtype;
-  WeightReader reader(ctx, source.checkpoint, formats);
+  WeightReader reader(ctx, source.checkpoint, {.dtype = source.dtype});
   DecoderWeights weights;
   weights.layers.push_back(source.architecture.read_layer({source.config, reader, {}}, layer_idx));
   config.num_hidden_layers = 1;

@@ -11,17 +11,11 @@ namespace {
 
 constexpr float kSmallest = 1e-5F;
 
-float rounded(float value, DType dtype) {
-  if (dtype == DType::bf16) return to_float(from_float<bf16_t>(value));
-  if (dtype == DType::f16) return to_float(from_float<f16_t>(value));
-  return value;
-}
-
 // Returns what each channel was divided by.
 std::vector<float> divide_norm(const View& norm, DType file_dtype, std::vector<float> scales) {
   float* values = norm.as<float>();
   for (std::size_t i = 0; i < scales.size(); i++) {
-    const float before = values[i], after = rounded(before / scales[i], file_dtype);
+    const float before = values[i], after = round_to_dtype(before / scales[i], file_dtype);
     const bool usable = before != 0 && after != 0 && std::isfinite(before / after);
     scales[i] = usable ? before / after : 1;
     if (usable) values[i] = after;

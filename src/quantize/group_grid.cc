@@ -10,18 +10,6 @@ namespace {
 // A group of zeros needs a scale too: a subnormal float16, but not its last bit.
 constexpr float kMinStep = 1e-6F;
 
-float round_to_dtype(float value, DType dtype) {
-  switch (dtype) {
-    case DType::f16:
-      return to_float(from_float<f16_t>(value));
-    case DType::bf16:
-      return to_float(from_float<bf16_t>(value));
-    default:
-      CHECK(dtype == DType::f32, "scales of {}", dtype_name(dtype));
-      return value;
-  }
-}
-
 }  // namespace
 
 GroupGrid make_grid(float low, float high, const RoundingOptions& options) {

@@ -1,5 +1,7 @@
 #include "tensor/dtype.h"
 
+#include "base/error.h"
+
 namespace lmdeploy {
 
 const char* dtype_name(DType dtype) {
@@ -63,6 +65,18 @@ f16_t from_float<f16_t>(float value) {
   }
   const std::uint32_t rounded = magnitude + 0xfffU + ((magnitude >> 13) & 1U);
   return {static_cast<std::uint16_t>(sign | ((rounded - 0x38000000U) >> 13))};
+}
+
+float round_to_dtype(float value, DType dtype) {
+  switch (dtype) {
+    case DType::f16:
+      return to_float(from_float<f16_t>(value));
+    case DType::bf16:
+      return to_float(from_float<bf16_t>(value));
+    default:
+      CHECK(dtype == DType::f32, "a float in {}", dtype_name(dtype));
+      return value;
+  }
 }
 
 }  // namespace lmdeploy

@@ -60,6 +60,9 @@ inline bf16_t from_float<bf16_t>(float value) {
 template <>
 f16_t from_float<f16_t>(float value);
 
+// The number that f32, bf16 or f16 holds of `value`.
+float round_to_dtype(float value, DType dtype);
+
 template <class T>
 inline constexpr DType kDTypeOf = DType::f32;
 template <>

@@ -106,3 +106,10 @@ def test_a_gguf_file_is_converted_once_and_talked_to(tmp_path):
     again = run("chat", GGUF, "--temperature", "0", stdin=QUESTION, env=env)
     assert PARIS in again.stdout, again.stderr
     assert written == {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.safetensors")}
+
+
+@pytest.mark.parametrize("options", [["--quant-policy", "8"], ["--quant-policy", "4"]])
+def test_it_still_answers_in_fewer_bits(options):
+    result = run("chat", MODEL, *options, "--temperature", "0", stdin=QUESTION)
+    assert result.returncode == 0, result.stderr
+    assert "Paris" in result.stdout

@@ -87,9 +87,11 @@ class RealModelCache : public ::testing::TestWithParam<std::int32_t> {  // bits 
  protected:
   Outcome run_with(EngineOptions options, std::int64_t num_blocks) {
     ThreadPool pool(1);
+    Workspace workspace(host_allocator());
     Ctx ctx;
     ctx.pool = &pool;
     ctx.allocator = &host_allocator();
+    ctx.workspace = &workspace;
     LoadOptions load_options;
     load_options.session_len = 512;
     load_options.kv_bits = GetParam();

@@ -13,9 +13,7 @@ namespace {
 class ForwardLayer : public ::testing::TestWithParam<std::string> {
  protected:
   ForwardLayer() : config_(load_hf_config(folder_)), architecture_(get_architecture(config_, folder_)) {
-    WeightFormats formats;
-    formats.dtype = config_.dtype;
-    WeightReader reader(cpu_.ctx, std::make_shared<const Checkpoint>(folder_), formats);
+    WeightReader reader(cpu_.ctx, std::make_shared<const Checkpoint>(folder_), {.dtype = config_.dtype});
     outer_ = read_decoder({config_, reader, {}}, architecture_);
     decoder_.emplace(config_, make_rope(config_.rope, config_.head_dim, config_.max_position_embeddings, 0),
                      read_decoder({config_, reader, {}}, architecture_), 64);

@@ -1,48 +1,24 @@
 // Every architecture and rope type against Hugging Face transformers (tools/make_goldens.py).
-#include <gtest/gtest.h>
-
-#include <fstream>
-#include <nlohmann/json.hpp>
-
-#include "model/model_session.h"
+#include "model/golden_fixture.h"
 
 namespace lmdeploy::testing {
 namespace {
 
-class Golden : public ::testing::TestWithParam<std::string> {
+class Golden : public GoldenTest {
  protected:
-  void SetUp() override {
-    std::ifstream file(golden_folder(GetParam()) / "golden.json");
-    golden_ = nlohmann::json::parse(file);
-    LoadOptions options;
-    options.session_len = golden_.at("session_len");
-    model_ = load_model(cpu_.ctx, golden_folder(GetParam()), options);
-  }
-
-  Cpu cpu_;
-  nlohmann::json golden_;
-  std::unique_ptr<const Model> model_;
+  void SetUp() override { load(golden_folder(GetParam()), {}); }
 };
 
 TEST_P(Golden, LogitsAreTransformers) {
-  ModelSession session(cpu_.ctx, *model_, static_cast<int>(golden_.at("prompts").size()), 256);
+  ModelSession session = this->session();
   int seq_idx = 0;
-  for (const auto& prompt : golden_.at("prompts")) {
-    Ids ids = prompt.at("ids");
-    for (const std::int32_t id : prompt.at("greedy_ids")) ids.push_back(id);
-    const std::vector<Logits> logits = session.prefill(seq_idx++, ids, 1000);
-    const Ids positions = prompt.at("positions");
-    for (std::size_t i = 0; i < positions.size(); i++)
-      EXPECT_LT(relative_error(logits.at(static_cast<std::size_t>(positions[i])), prompt.at("logits")[i]),
-                1e-4)
-          << "position " << positions[i] << " of " << ids.size();
-  }
+  for (const auto& prompt : prompts()) expect_logits(session, seq_idx++, prompt, 1e-4);
 }
 
 TEST_P(Golden, GreedyIdsAreTransformers) {
-  ModelSession session(cpu_.ctx, *model_, static_cast<int>(golden_.at("prompts").size()), 256);
+  ModelSession session = this->session();
   int seq_idx = 0;
-  for (const auto& prompt : golden_.at("prompts")) {
+  for (const auto& prompt : prompts()) {
     const Ids expected = prompt.at("greedy_ids");
     ASSERT_EQ(expected.size(), 64U);
     Ids actual;

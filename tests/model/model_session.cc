@@ -11,8 +11,12 @@ std::filesystem::path golden_folder(const std::string& name) {
 }
 
 std::vector<std::string> golden_names() {
+  return golden_names(golden_folder(""));
+}
+
+std::vector<std::string> golden_names(const std::filesystem::path& parent) {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(golden_folder("")))
+  for (const auto& entry : std::filesystem::directory_iterator(parent))
     if (std::filesystem::exists(entry.path() / "golden.json")) names.push_back(entry.path().filename());
   std::sort(names.begin(), names.end());
   return names;

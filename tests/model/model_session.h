@@ -15,7 +15,9 @@ using Ids = std::vector<std::int32_t>;
 using Logits = std::vector<float>;  // [vocab_size]
 
 std::filesystem::path golden_folder(const std::string& name);
-std::vector<std::string> golden_names();  // sorted
+// The folders that hold a golden.json, sorted: of `parent`, or of golden_folder's.
+std::vector<std::string> golden_names(const std::filesystem::path& parent);
+std::vector<std::string> golden_names();
 
 // `count` ids in [3, vocab_size), the same for the same seed.
 Ids random_ids(std::int32_t count, std::int32_t vocab_size, unsigned seed);

@@ -1,12 +1,6 @@
 // Folders as llm-compressor, GPTQModel and AutoAWQ write them, against the weights that these tools unpack
 // (tools/make_quantized_goldens.py).
-#include <gtest/gtest.h>
-
-#include <algorithm>
-#include <fstream>
-#include <nlohmann/json.hpp>
-
-#include "model/model_session.h"
+#include "model/golden_fixture.h"
 
 namespace lmdeploy::testing {
 namespace {
@@ -16,11 +10,7 @@ std::filesystem::path quantized_folder(const std::string& name) {
 }
 
 std::vector<std::string> quantized_names() {
-  std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(quantized_folder("")))
-    names.push_back(entry.path().filename());
-  std::sort(names.begin(), names.end());
-  return names;
+  return golden_names(quantized_folder(""));
 }
 
 // Activations that are rounded fall the other way here and there, where the sums before them differ in the
@@ -29,37 +19,22 @@ double tolerance(const std::string& name) {
   return name.find("w8a8") == std::string::npos ? 1e-4 : 2e-2;
 }
 
-class QuantizedGolden : public ::testing::TestWithParam<std::string> {
+class QuantizedGolden : public GoldenTest {
  protected:
-  void SetUp() override {
-    std::ifstream file(quantized_folder(GetParam()) / "golden.json");
-    golden_ = nlohmann::json::parse(file);
-    LoadOptions options;
-    options.dtype = DType::f32;
-    model_ = load_model(cpu_.ctx, quantized_folder(GetParam()), options);
-  }
-
-  Cpu cpu_;
-  nlohmann::json golden_;
-  std::unique_ptr<const Model> model_;
+  void SetUp() override { load(quantized_folder(GetParam()), {.dtype = DType::f32}); }
 };
 
 // One pass over each prompt and its greedy answer shows both.
 TEST_P(QuantizedGolden, LogitsAndGreedyIdsAreTheTools) {
-  ModelSession session(cpu_.ctx, *model_, static_cast<int>(golden_.at("prompts").size()), 256);
+  ModelSession session = this->session();
   int seq_idx = 0;
-  for (const auto& prompt : golden_.at("prompts")) {
-    const Ids asked = prompt.at("ids"), greedy = prompt.at("greedy_ids"), positions = prompt.at("positions");
+  for (const auto& prompt : prompts()) {
+    const Ids greedy = prompt.at("greedy_ids");
     ASSERT_EQ(greedy.size(), 64U);
-    Ids ids = asked;
-    ids.insert(ids.end(), greedy.begin(), greedy.end());
-    const std::vector<Logits> logits = session.prefill(seq_idx++, ids, 1000);
-    for (std::size_t i = 0; i < positions.size(); i++)
-      EXPECT_LT(relative_error(logits.at(static_cast<std::size_t>(positions[i])), prompt.at("logits")[i]),
-                tolerance(GetParam()))
-          << "position " << positions[i] << " of " << ids.size();
+    const std::vector<Logits> logits = expect_logits(session, seq_idx++, prompt, tolerance(GetParam()));
+    const std::size_t last_asked = prompt.at("ids").size() - 1;
     for (std::size_t i = 0; i < greedy.size(); i++)
-      EXPECT_EQ(argmax(logits.at(asked.size() - 1 + i)), greedy[i]) << "greedy token " << i;
+      EXPECT_EQ(argmax(logits.at(last_asked + i)), greedy[i]) << "greedy token " << i;
   }
 }
 

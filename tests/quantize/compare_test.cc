@@ -30,7 +30,7 @@ std::vector<double> probabilities(const Logits& logits) {
 class CompareModels : public ::testing::Test {
  protected:
   std::unique_ptr<const Model> load(DType dtype) {
-    return load_model(cpu_.ctx, golden_folder("llama"), {.dtype = dtype, .model_format = {}});
+    return load_model(cpu_.ctx, golden_folder("llama"), {.dtype = dtype});
   }
   std::vector<Logits> logits_of(const Model& model, const Ids& ids) {
     const auto len = static_cast<std::int32_t>(ids.size());

@@ -13,12 +13,6 @@ namespace {
 // Rows that are integers at a time, before they are packed: scratch of 2 MB at k = 4096.
 constexpr std::int64_t kRowsAtOnce = 512;
 
-float rounded_to(DType dtype, float value) {
-  if (dtype == DType::f16) return to_float(from_float<f16_t>(value));
-  if (dtype == DType::bf16) return to_float(from_float<bf16_t>(value));
-  return value;
-}
-
 struct Grid {
   float scale = 0;
   std::uint8_t zero = 0;
@@ -34,7 +28,7 @@ Grid grid_of(const QuantFormat& format, const float* x) {
   }
   const auto top = static_cast<float>((1 << format.bits) - 1);
   if (std::isnan(sum)) return {std::numeric_limits<float>::quiet_NaN(), 0};
-  const float scale = rounded_to(format.scale_dtype, high / top - low / top);
+  const float scale = round_to_dtype(high / top - low / top, format.scale_dtype);
   if (!(scale > 0)) return {};
   return {scale, static_cast<std::uint8_t>(std::min(top, std::nearbyint(-low / scale)))};
 }

@@ -1,6 +1,7 @@
 #pragma once
 // What the machine can do at best: a plain read, and multiply-adds that never leave the registers.
 #include "ops/cpu/kernels.h"
+#include "ops/cpu/roof_loop.h"
 #include "ops/cpu/simd_math.h"
 
 namespace lmdeploy::ops::cpu {
@@ -24,24 +25,9 @@ inline std::uint64_t read(const void* data, std::int64_t bytes) {
   return total;
 }
 
-// The operands pass through empty assembly, or the compiler would see a loop without an effect.
 inline double multiply_adds(std::int64_t num_rounds) {
-  constexpr int kAccumulators = kLanes > 8 ? 20 : 12;
-  Vec acc[kAccumulators];
-#pragma GCC unroll 20
-  for (int i = 0; i < kAccumulators; i++) acc[i] = splat(static_cast<float>(i));
-  Vec x = splat(1.0F);
-  __asm__("" : "+v"(x));
-  for (std::int64_t round = 0; round < num_rounds; round++) {
-#pragma GCC unroll 20
-    for (int i = 0; i < kAccumulators; i++) {
-      acc[i] = peak_step(acc[i], x);
-      __asm__("" : "+v"(acc[i]));
-    }
-  }
-#pragma GCC unroll 20
-  for (int i = 0; i < kAccumulators; i++) __asm__ volatile("" ::"v"(acc[i]));
-  return static_cast<double>(num_rounds) * kAccumulators * kLanes * (kBf16Dot ? 2 : 1);
+  const auto step = [](Vec acc, Vec x) { return peak_step(acc, x); };
+  return repeat_step(num_rounds, splat(1.0F), step) * kLanes * (kBf16Dot ? 2 : 1);
 }
 
 }  // namespace

@@ -7,11 +7,12 @@ namespace lmdeploy {
 enum class Device { cpu, cuda };
 
 // Instruction sets that the CPU kernels are built for, best last. avx512_bf16 includes VNNI, which every
-// processor with bf16 has.
-enum class CpuIsa { generic, avx2, avx512_bf16 };
+// processor with bf16 has. amx_bf16: the same, and bf16 matrices on tiles.
+enum class CpuIsa { generic, avx2, avx512_bf16, amx_bf16 };
 
-const char* cpu_isa_name(CpuIsa isa);  // "x86-64", "AVX2", "AVX-512 bf16"
-CpuIsa best_cpu_isa();                 // of the machine that runs this
+const char* cpu_isa_name(CpuIsa isa);  // "x86-64", "AVX2", "AVX-512 bf16", "AMX bf16"
+// Of the machine that runs this. Asks the system for the use of tile registers, which it grants per process.
+CpuIsa best_cpu_isa();
 
 // Where an op runs: passed to every op, never stored by one. One Ctx per engine thread.
 struct Ctx {

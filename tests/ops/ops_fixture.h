@@ -125,11 +125,13 @@ class OpsTest : public testing::TestWithParam<CpuIsa> {
 };
 
 inline std::string isa_test_name(const testing::TestParamInfo<CpuIsa>& info) {
-  return info.param == CpuIsa::generic ? "generic" : info.param == CpuIsa::avx2 ? "avx2" : "avx512_bf16";
+  constexpr const char* kNames[] = {"generic", "avx2", "avx512_bf16", "amx_bf16"};
+  return kNames[static_cast<int>(info.param)];
 }
 
-#define INSTANTIATE_FOR_ISAS(suite)                                                                         \
-  INSTANTIATE_TEST_SUITE_P(Isa, suite, testing::Values(CpuIsa::generic, CpuIsa::avx2, CpuIsa::avx512_bf16), \
-                           isa_test_name)
+#define INSTANTIATE_FOR_ISAS(suite)                                                                      \
+  INSTANTIATE_TEST_SUITE_P(                                                                              \
+      Isa, suite, testing::Values(CpuIsa::generic, CpuIsa::avx2, CpuIsa::avx512_bf16, CpuIsa::amx_bf16), \
+      isa_test_name)
 
 }  // namespace lmdeploy::ops

@@ -25,7 +25,7 @@ TEST(Ctx, TheBestIsaIsOneThatTheMachineHas) {
   if (has("avx2") && has("fma") && has("f16c")) expected = CpuIsa::avx2;
   if (has("avx512f") && has("avx512bw") && has("avx512vl") && has("avx512dq") && has("avx512_vnni") &&
       has("avx512_bf16"))
-    expected = CpuIsa::avx512_bf16;
+    expected = has("amx_tile") && has("amx_bf16") ? CpuIsa::amx_bf16 : CpuIsa::avx512_bf16;
   EXPECT_EQ(best_cpu_isa(), expected);
   EXPECT_EQ(Ctx{}.cpu_isa, expected);
 }
@@ -34,6 +34,7 @@ TEST(Ctx, IsasHaveNames) {
   EXPECT_STREQ(cpu_isa_name(CpuIsa::generic), "x86-64");
   EXPECT_STREQ(cpu_isa_name(CpuIsa::avx2), "AVX2");
   EXPECT_STREQ(cpu_isa_name(CpuIsa::avx512_bf16), "AVX-512 bf16");
+  EXPECT_STREQ(cpu_isa_name(CpuIsa::amx_bf16), "AMX bf16");
 }
 
 }  // namespace

@@ -5,6 +5,21 @@
 
 namespace lmdeploy::ops::cpu {
 
+namespace {
+
+const Kernels& amx_kernels() {
+  static const Kernels table = [] {
+    Kernels k = kAvx512Kernels;
+    k.matmul[dtype_idx(DType::bf16)] = multiply_on_tiles;
+    k.bf16_tiles = true;
+    k.multiply_adds = multiply_adds_on_tiles;
+    return k;
+  }();
+  return table;
+}
+
+}  // namespace
+
 const Kernels& kernels(CpuIsa isa) {
   switch (isa) {
     case CpuIsa::generic:
@@ -13,6 +28,8 @@ const Kernels& kernels(CpuIsa isa) {
       return kAvx2Kernels;
     case CpuIsa::avx512_bf16:
       return kAvx512Kernels;
+    case CpuIsa::amx_bf16:
+      return amx_kernels();
   }
   CHECK(false, "no kernels for instruction set {}", static_cast<int>(isa));
   return kGenericKernels;
@@ -25,6 +42,7 @@ const QuantizedKernels& quantized_kernels(CpuIsa isa) {
     case CpuIsa::avx2:
       return kAvx2QuantizedKernels;
     case CpuIsa::avx512_bf16:
+    case CpuIsa::amx_bf16:
       return kAvx512QuantizedKernels;
   }
   CHECK(false, "no kernels for instruction set {}", static_cast<int>(isa));

@@ -14,6 +14,9 @@ namespace lmdeploy::ops::cpu {
 inline constexpr std::int64_t kBlockColumns = 64;
 // The narrowest tile of every instruction set, in columns.
 inline constexpr std::int64_t kColumnUnit = 32;
+// See Matmul::x_in_tiles.
+inline constexpr std::int64_t kXTileRows = 32;
+inline constexpr std::int64_t kXTileSteps = 16;
 // Tokens of the KV cache that lie side by side, and of one step of the online softmax.
 inline constexpr std::int64_t kTokenBlock = 64;
 // Tokens whose attention is accumulated by itself, counted from position 0, before it is merged in order.
@@ -28,7 +31,9 @@ constexpr std::int64_t pair_of(DType dtype) {
 struct Matmul {
   const void* x = nullptr;    // [num_rows, num_steps * pair], f32 or bf16: see Kernels::bf16_dot
   std::int64_t x_stride = 0;  // elements
-  const void* w = nullptr;    // column c of step s: w + c / 64 * w_block_stride + s * w_step + c % 64 * pair
+  // x is [num_rows / 32][num_steps / 16][32 rows][16 steps] instead, both rounded up, zero beyond num_steps.
+  bool x_in_tiles = false;
+  const void* w = nullptr;  // column c of step s: w + c / 64 * w_block_stride + s * w_step + c % 64 * pair
   std::int64_t w_block_stride = 0;  // elements
   std::int64_t w_step = 0;          // elements
   std::int64_t num_steps = 0;
@@ -96,6 +101,7 @@ struct Kernels {
   bool bf16_dot = false;  // bf16 weights and KV take a bf16 left operand; otherwise it is f32
 
   void (*matmul[kNumFloatTypes])(const Matmul&);
+  bool bf16_tiles = false;  // matmul of bf16 takes x in tiles; it has to where the steps fill no whole tile
   // Adds the 64 tokens from first_token, a multiple of 64, to `state`.
   void (*attention[kNumQuants][kNumFloatTypes])(const AttentionTile&, std::int64_t first_token,
                                                 const SoftmaxState& state);
@@ -127,5 +133,9 @@ const Kernels& kernels(CpuIsa isa);
 extern const Kernels kGenericKernels;
 extern const Kernels kAvx2Kernels;
 extern const Kernels kAvx512Kernels;
+
+// What AMX adds to AVX-512 (isa_amx.cc). Here w is readable up to the next multiple of kBlockColumns.
+void multiply_on_tiles(const Matmul& m);
+double multiply_adds_on_tiles(std::int64_t num_rounds);
 
 }  // namespace lmdeploy::ops::cpu

@@ -18,7 +18,16 @@ inline constexpr std::int64_t kMinRowsPerTask = 24;
 // How far the weights are read ahead.
 inline constexpr std::int64_t kFetchBytes = 6 << 10;
 
+// What suits the kernel when multiplying is the work.
+struct TaskShape {
+  std::int64_t max_rows;        // as many as make reading the weights once per task cheap
+  std::int64_t row_unit = 1;    // tasks begin at a multiple of it
+  std::int64_t max_blocks = 1;  // of columns
+};
+
 struct LinearTasks {
+  std::int64_t num_rows;
+  std::int64_t row_unit;
   std::int64_t num_blocks;
   std::int64_t num_column_tasks;
   std::int64_t num_row_tasks;
@@ -27,15 +36,26 @@ struct LinearTasks {
   std::int64_t first_column(std::int64_t column_task) const {
     return num_blocks * column_task / num_column_tasks * kBlockColumns;
   }
+  std::int64_t first_row(std::int64_t row_task) const {
+    const std::int64_t num_units = (num_rows + row_unit - 1) / row_unit;
+    return std::min(num_rows, num_units * row_task / num_row_tasks * row_unit);
+  }
 };
 
-// rows_per_task: as many as make reading the weights once per task cheap.
 inline LinearTasks plan_tasks(std::int64_t m, const PackedMatrix& w, std::int64_t num_threads,
-                              std::int64_t rows_per_task) {
+                              const TaskShape& shape) {
   const std::int64_t num_blocks = (w.n + kBlockColumns - 1) / kBlockColumns, wanted = 4 * num_threads;
-  if (m <= kFewRows) return {num_blocks, std::min(num_blocks, std::max(wanted, w.bytes() / kTaskBytes)), 1};
-  const std::int64_t for_all_threads = std::min((wanted + num_blocks - 1) / num_blocks, m / kMinRowsPerTask);
-  return {num_blocks, num_blocks, std::max((m + rows_per_task - 1) / rows_per_task, for_all_threads)};
+  LinearTasks tasks{m, shape.row_unit, num_blocks, num_blocks, 1};
+  if (m <= kFewRows) {
+    tasks.num_column_tasks = std::min(num_blocks, std::max(wanted, w.bytes() / kTaskBytes));
+    return tasks;
+  }
+  tasks.num_column_tasks =
+      std::min(num_blocks, std::max(wanted, (num_blocks + shape.max_blocks - 1) / shape.max_blocks));
+  const std::int64_t for_all_threads =
+      std::min((wanted + num_blocks - 1) / num_blocks, m / std::max(kMinRowsPerTask, shape.row_unit));
+  tasks.num_row_tasks = std::max((m + shape.max_rows - 1) / shape.max_rows, for_all_threads);
+  return tasks;
 }
 
 }  // namespace lmdeploy::ops::cpu

@@ -54,7 +54,7 @@ void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View
   all.bias = options.bias.empty() ? nullptr : options.bias.as<float>();
   all.accumulate = options.accumulate;
   const std::int64_t m = x.dim(0);
-  const LinearTasks tasks = plan_tasks(m, w, ctx.pool->num_threads(), kRowsPerTask);
+  const LinearTasks tasks = plan_tasks(m, w, ctx.pool->num_threads(), {.max_rows = kRowsPerTask});
   const std::int64_t max_rows = (m + tasks.num_row_tasks - 1) / tasks.num_row_tasks;
   const std::int64_t panel_bytes =
       layout.span_len * kBlockColumns * static_cast<std::int64_t>(dtype_bytes(inputs.dtype));
@@ -64,10 +64,10 @@ void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View
   const auto multiply = [&](std::int64_t task_idx, int thread_idx) {
     const std::int64_t column_task = task_idx % tasks.num_column_tasks;
     const std::int64_t row_task = task_idx / tasks.num_column_tasks;
-    const std::int64_t row = m * row_task / tasks.num_row_tasks;
+    const std::int64_t row = tasks.first_row(row_task);
     QuantizedMatmul part = all;
     select_rows(part, inputs, y, row);
-    part.num_rows = m * (row_task + 1) / tasks.num_row_tasks - row;
+    part.num_rows = tasks.first_row(row_task + 1) - row;
     part.first_column = tasks.first_column(column_task);
     part.end_column = std::min(w.n, tasks.first_column(column_task + 1));
     part.totals = totals.row<float>(thread_idx);

@@ -107,21 +107,35 @@ int compare(const Options& options) {
   return 0;
 }
 
+// What A and B may differ in, with the side's letter behind each name.
+void add_side_options(CLI::App& app, Side& side, char letter) {
+  const auto add = [&](const char* name, auto& value, const std::string& what, const char* values) {
+    const std::string default_value = fmt::format("{}", value);
+    app.add_option(fmt::format("--{}-{}", name, letter), value, fmt::format("{} ({})", what, default_value))
+        ->option_text(values);
+  };
+  const char upper = letter == 'a' ? 'A' : 'B';
+  add("dtype", side.model.dtype,
+      fmt::format("Arithmetic of {}: float32 (what its weights say, at 4 bytes a weight), bfloat16, float16, "
+                  "or auto, its own",
+                  upper),
+      "NAME");
+  add("quant-policy", side.engine.quant_policy,
+      fmt::format("Bits of {}'s KV cache: 0 (its dtype's own), 8 or 4", upper), "0|4|8");
+  add("w4-arithmetic", side.engine.w4_arithmetic,
+      fmt::format("How {}'s quantised weights are multiplied", upper), "exact|fast");
+  add("head-bits", side.engine.head_bits, fmt::format("Bits of the weights that make {}'s logits", upper),
+      "16|8");
+}
+
 void add_sides(CLI::App& app, Options& options) {
   app.add_option("A", options.a.model.model, "The reference: a model folder, a .gguf file or a hub name")
       ->option_text(" ")
       ->required();
   app.add_option("B", options.b.model.model, "What is compared with it; default: A with B's settings")
       ->option_text(" ");
-  app.add_option("--dtype-a", options.a.model.dtype,
-                 "Arithmetic of A: float32 (what its weights say, at 4 bytes a weight), bfloat16, float16 or "
-                 "auto (its own)")
-      ->option_text("NAME");
-  app.add_option("--dtype-b", options.b.model.dtype, "The same of B (auto)")->option_text("NAME");
-  app.add_option("--quant-policy-a", options.a.engine.quant_policy,
-                 "Bits of A's KV cache: 0 (its dtype's own), 8 or 4")
-      ->option_text("0|4|8");
-  app.add_option("--quant-policy-b", options.b.engine.quant_policy, "The same of B")->option_text("0|4|8");
+  add_side_options(app, options.a, 'a');
+  add_side_options(app, options.b, 'b');
 }
 
 }  // namespace

@@ -73,6 +73,7 @@ Action setup_eval_ppl(CLI::App& app) {
       ->option_text("N")
       ->check(CLI::Range(1, 4096));
   add_quant_policy(app, options->engine);
+  add_weight_options(app, options->engine);
   add_restricted_options(app, kRestrictedByEngine);
   add_accepted_options(app, kAcceptedByEngine);
   return [options] { return evaluate(*options); };

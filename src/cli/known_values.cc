@@ -21,20 +21,17 @@ struct KnownValues {
   std::string_view not_of = {};  // a command that means something else by this option
 };
 
-// A value that becomes real moves from `planned` to `built`; an option without a row takes any value.
+// A value that becomes real moves from `planned` to `built`; an option without a row takes any value. A row
+// holds for --OPTION-a and --OPTION-b too, the two sides of `eval compare`.
 const std::vector<KnownValues>& known_values() {
   static const std::vector<KnownValues> kTable = {
       {"--backend", {"turbomind", "pytorch"}, {}, false, "serve"},
       {"--dtype", {"auto", "float32", "float16", "bfloat16"}, {}},
-      {"--dtype-a", {"auto", "float32", "float16", "bfloat16"}, {}},
-      {"--dtype-b", {"auto", "float32", "float16", "bfloat16"}, {}},
       {"--device", {"auto", "cpu"}, {"cuda", "ascend", "maca", "camb"}},
       {"--model-format", {"hf", "awq", "gptq", "compressed-tensors"}, {"fp8", "mxfp4", "llama"}},
       {"--w4-arithmetic", {"exact", "fast"}, {}},
       {"--head-bits", {"16", "8"}, {}},
       {"--quant-policy", {"0", "4", "8"}, {"16", "17", "42"}},
-      {"--quant-policy-a", {"0", "4", "8"}, {"16", "17", "42"}},
-      {"--quant-policy-b", {"0", "4", "8"}, {"16", "17", "42"}},
       {"--log-level", {"CRITICAL", "FATAL", "ERROR", "WARNING", "WARN", "INFO", "DEBUG", "NOTSET"}, {}},
       {"--communicator", {"nccl", "native", "cuda-ipc"}, {}},
       {"--quant-dtype", {"int8"}, {"fp8", "float8_e4m3fn", "float8_e5m2"}},
@@ -71,11 +68,12 @@ bool contains(const std::vector<std::string>& values, const std::string& value) 
                      [&](const std::string& known) { return upper(known) == upper(value); });
 }
 
-[[noreturn]] void refuse_unknown(const KnownValues& known, const std::string& value) {
+[[noreturn]] void refuse_unknown(const std::string& option, const KnownValues& known,
+                                 const std::string& value) {
   std::vector<std::string> all = known.built;
   all.insert(all.end(), known.planned.begin(), known.planned.end());
   const std::string near = nearest(value, all);
-  throw UsageError(fmt::format("{} does not know the value '{}'", known.option, value),
+  throw UsageError(fmt::format("{} does not know the value '{}'", option, value),
                    fmt::format("{}It takes: {}.", near.empty() ? "" : fmt::format("Did you mean {}? ", near),
                                fmt::join(all, ", ")));
 }
@@ -84,18 +82,19 @@ bool contains(const std::vector<std::string>& values, const std::string& value) 
 
 void check_known_values(const CLI::App& command) {
   std::vector<std::string> refused, built;
-  for (const KnownValues& known : known_values()) {
-    const CLI::Option* option = command.get_option_no_throw(std::string(known.option));
-    if (option == nullptr || known.not_of == command.get_name()) continue;
-    for (const std::string& value : option->results()) {
-      if (contains(known.built, value)) continue;
-      if (!known.any && !contains(known.planned, value)) refuse_unknown(known, value);
-      refused.push_back(fmt::format("{} {}", known.option, value));
-      built.push_back(known.built.empty()
-                          ? fmt::format("leave out {}", known.option)
-                          : fmt::format("{} {}", known.option, fmt::join(known.built, " or ")));
+  for (const KnownValues& known : known_values())
+    for (const char* side : {"", "-a", "-b"}) {
+      const std::string name = std::string(known.option) + side;
+      const CLI::Option* option = command.get_option_no_throw(name);
+      if (option == nullptr || known.not_of == command.get_name()) continue;
+      for (const std::string& value : option->results()) {
+        if (contains(known.built, value)) continue;
+        if (!known.any && !contains(known.planned, value)) refuse_unknown(name, known, value);
+        refused.push_back(fmt::format("{} {}", name, value));
+        built.push_back(known.built.empty() ? fmt::format("leave out {}", name)
+                                            : fmt::format("{} {}", name, fmt::join(known.built, " or ")));
+      }
     }
-  }
   if (refused.empty()) return;
   throw UsageError(fmt::format("not built yet: {}", fmt::join(refused, ", ")),
                    fmt::format("What works today: {}.", fmt::join(built, ", ")));

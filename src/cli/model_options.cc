@@ -50,8 +50,6 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
       ->option_text("NAME");
 }
 
-namespace {
-
 void add_weight_options(CLI::App& app, EngineFlags& flags) {
   app.add_option(
          "--model-format", flags.model_format,
@@ -71,8 +69,6 @@ void add_weight_options(CLI::App& app, EngineFlags& flags) {
       ->option_text("16|8")
       ->group(kEngineGroup);
 }
-
-}  // namespace
 
 void add_engine_options(CLI::App& app, EngineFlags& flags) {
   app.add_option("--session-len", flags.session_len,

@@ -35,7 +35,9 @@ struct EngineFlags {
   std::int64_t max_queue_tokens = EngineOptions{}.max_queue_tokens;
 };
 void add_engine_options(CLI::App& app, EngineFlags& flags);
-void add_quant_policy(CLI::App& app, EngineFlags& flags);  // part of it; `eval` takes no more
+// Parts of it; `eval` takes no more.
+void add_quant_policy(CLI::App& app, EngineFlags& flags);
+void add_weight_options(CLI::App& app, EngineFlags& flags);  // --model-format, --w4-arithmetic, --head-bits
 
 // Where the chat template and the sampling defaults come from.
 struct ChatOptions {

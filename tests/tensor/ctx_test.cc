@@ -25,7 +25,7 @@ TEST(Ctx, TheBestIsaIsOneThatTheMachineHas) {
   if (has("avx2") && has("fma") && has("f16c")) expected = CpuIsa::avx2;
   if (has("avx512f") && has("avx512bw") && has("avx512vl") && has("avx512dq") && has("avx512_vnni") &&
       has("avx512_bf16"))
-    expected = has("amx_tile") && has("amx_bf16") ? CpuIsa::amx_bf16 : CpuIsa::avx512_bf16;
+    expected = has("amx_tile") && has("amx_bf16") && has("amx_int8") ? CpuIsa::amx_bf16 : CpuIsa::avx512_bf16;
   EXPECT_EQ(best_cpu_isa(), expected);
   EXPECT_EQ(Ctx{}.cpu_isa, expected);
 }

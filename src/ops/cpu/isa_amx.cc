@@ -2,54 +2,22 @@
 // AVX-512. The packed layout is what the unit reads as it lies: 16 steps of 16 columns make one tile.
 #include "ops/cpu/simd_avx512.h"
 // simd first: what comes next is written in its terms.
-#include "ops/cpu/kernels.h"
+#include "ops/cpu/amx_tiles.h"
 #include "ops/cpu/simd_math.h"
 
 namespace lmdeploy::ops::cpu {
 namespace {
 
-// A tile register holds 16 rows of 64 bytes: sums of 16 x 16, or 16 steps (of two inputs each) of 16 rows of
-// x or of 16 columns of w. One instruction adds the products of 16 steps to a tile of sums: those of the
+// A step is a pair of inputs. One instruction adds the products of 16 steps to a tile of sums: those of the
 // first inputs of the pairs and those of the second each in order, from zero, then both together to the sum.
 // Steps that fill no tile are padded with zeros. So an element's order is the same in every tile it may lie
 // in.
-constexpr std::int64_t kTile = kXTileSteps;
-static_assert(kTile == 16 && kXTileRows == 2 * kTile);
-constexpr std::int64_t kTileBytes = 64;  // of a row
-constexpr std::int64_t kStepBytes = kBlockColumns * 4;
+static_assert(kTile == kXTileSteps && 2 * kTile == kXTileRows);
 // So many steps of 32 rows of x stay in the first-level cache while the columns of a task pass over them.
 constexpr std::int64_t kNearSteps = 320;
 // So many steps of the columns (256 of them: 1 MiB) stay in the second-level cache while groups of rows pass
 // over them. Sums wait in y, exactly.
 constexpr std::int64_t kCachedSteps = 1024;
-
-// The intrinsics do not tell the compiler what memory they touch.
-void settle_memory() {
-  __asm__ volatile("" ::: "memory");
-}
-
-struct alignas(64) TileConfig {
-  std::uint8_t palette = 1;
-  std::uint8_t start_row = 0;
-  std::uint8_t reserved[14] = {};
-  std::uint16_t row_bytes[16] = {};
-  std::uint8_t rows[16] = {};
-};
-
-// Tiles 0 to 3: sums, 4 and 5: x, 6 and 7: w. Rows beyond the first 16 go to 2, 3 and 5. Up to 16 rows take
-// four tiles of columns, 0 to 3, with x in 4 and w in 5 to 7.
-void configure_tiles(std::int64_t num_rows) {
-  TileConfig config;
-  const bool paired = num_rows > kTile;
-  for (int tile = 0; tile < 8; tile++) {
-    const bool second = tile == 2 || tile == 3 || tile == 5, weights = tile > 5 || (tile == 5 && !paired);
-    const std::int64_t rows = weights ? kTile : !paired ? num_rows : second ? num_rows - kTile : kTile;
-    config.rows[tile] = static_cast<std::uint8_t>(rows);
-    config.row_bytes[tile] = kTileBytes;
-  }
-  settle_memory();
-  _tile_loadconfig(&config);
-}
 
 const char* offset(const void* p, std::int64_t bytes) {
   return static_cast<const char*>(p) + bytes;
@@ -87,13 +55,6 @@ struct Part {
   std::int64_t first_step, num_steps;
   std::int64_t fetch_distance;  // see Matmul; 0: none
 };
-
-void zero_sums() {
-  _tile_zero(0);
-  _tile_zero(1);
-  _tile_zero(2);
-  _tile_zero(3);
-}
 
 // Where the third tile of sums lies.
 template <bool kPaired>
@@ -262,13 +223,13 @@ void multiply_on_tiles(const Matmul& m) {
 }
 
 double multiply_adds_on_tiles(std::int64_t num_rounds) {
-  const PaddedSteps zeros(nullptr, 0, 0);
+  alignas(64) static constexpr char kZeros[kTile][kTileBytes] = {};
   configure_tiles(2 * kTile);
   zero_sums();
-  _tile_loadd(4, zeros.w[0], kStepBytes);
-  _tile_loadd(5, zeros.w[0], kStepBytes);
-  _tile_loadd(6, zeros.w[0], kStepBytes);
-  _tile_loadd(7, zeros.w[0], kStepBytes);
+  _tile_loadd(4, kZeros, kTileBytes);
+  _tile_loadd(5, kZeros, kTileBytes);
+  _tile_loadd(6, kZeros, kTileBytes);
+  _tile_loadd(7, kZeros, kTileBytes);
   for (std::int64_t round = 0; round < num_rounds; round++) {
     _tile_dpbf16ps(0, 4, 6);
     _tile_dpbf16ps(1, 4, 7);

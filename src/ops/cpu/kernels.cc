@@ -18,6 +18,18 @@ const Kernels& amx_kernels() {
   return table;
 }
 
+const QuantizedKernels& amx_quantized_kernels() {
+  static const QuantizedKernels table = [] {
+    QuantizedKernels k = kAvx512QuantizedKernels;
+    k.int8_matmul[bits_idx(4)] = int8_multiply_on_tiles<4>;
+    k.int8_matmul[bits_idx(8)] = int8_multiply_on_tiles<8>;
+    k.int8_row_unit = kTiledRowUnit;
+    k.int8_multiply_adds = int8_multiply_adds_on_tiles;
+    return k;
+  }();
+  return table;
+}
+
 }  // namespace
 
 const Kernels& kernels(CpuIsa isa) {
@@ -42,8 +54,9 @@ const QuantizedKernels& quantized_kernels(CpuIsa isa) {
     case CpuIsa::avx2:
       return kAvx2QuantizedKernels;
     case CpuIsa::avx512_bf16:
-    case CpuIsa::amx_bf16:
       return kAvx512QuantizedKernels;
+    case CpuIsa::amx_bf16:
+      return amx_quantized_kernels();
   }
   CHECK(false, "no kernels for instruction set {}", static_cast<int>(isa));
   return kGenericQuantizedKernels;

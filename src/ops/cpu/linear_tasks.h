@@ -36,9 +36,12 @@ struct LinearTasks {
   std::int64_t first_column(std::int64_t column_task) const {
     return num_blocks * column_task / num_column_tasks * kBlockColumns;
   }
+  std::int64_t num_row_units() const { return (num_rows + row_unit - 1) / row_unit; }
   std::int64_t first_row(std::int64_t row_task) const {
-    const std::int64_t num_units = (num_rows + row_unit - 1) / row_unit;
-    return std::min(num_rows, num_units * row_task / num_row_tasks * row_unit);
+    return std::min(num_rows, num_row_units() * row_task / num_row_tasks * row_unit);
+  }
+  std::int64_t max_rows() const {  // of a task
+    return std::min(num_rows, (num_row_units() + num_row_tasks - 1) / num_row_tasks * row_unit);
   }
 };
 

@@ -30,7 +30,8 @@ class Rounding {
  public:
   Rounding(Ctx& ctx, const View& x, Activations activations, const QuantizedLayout& layout)
       : kernels_(quantized_kernels(ctx.cpu_isa)), x_(x), activations_(activations), layout_(layout) {
-    q_ = ctx.workspace->take(DType::i8, {x.dim(0), layout.padded_k()});
+    const std::int64_t unit = kernels_.int8_row_unit, num_rows = (x.dim(0) + unit - 1) / unit * unit;
+    q_ = ctx.workspace->take(DType::i8, {num_rows, layout.padded_k()});
     scales_ = ctx.workspace->take(DType::f32, {x.dim(0), layout.num_spans()});
     sums_ = ctx.workspace->take(DType::f32, {x.dim(0), layout.num_spans()});
     parallel_rows(ctx, x.dim(0), x.dim(1), [&](std::int64_t row) { round_row(row); });
@@ -67,7 +68,7 @@ class Rounding {
   const View& x_;
   Activations activations_;
   const QuantizedLayout& layout_;
-  View q_;       // [m, padded_k] i8
+  View q_;       // [>= m, padded_k] i8
   View scales_;  // [m, num_spans] f32
   View sums_;    // [m, num_spans] f32
 };

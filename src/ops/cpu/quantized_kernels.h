@@ -46,6 +46,8 @@ struct QuantizedKernels {
   void (*matmul[kNumFloatTypes][2])(const QuantizedMatmul&);  // [dtype of the matrix][bits]
   // x in int8, each four inputs of a word in the order of their bytes.
   void (*int8_matmul[2])(const QuantizedMatmul&);  // [bits]
+  // int8_matmul reads x, but nothing more, up to the next multiple of so many rows.
+  std::int64_t int8_row_unit = 1;
 
   // The largest |x|; NaN if there is an infinity or NaN.
   float (*largest_magnitude[kNumFloatTypes])(const void* x, std::int64_t count);
@@ -62,5 +64,11 @@ const QuantizedKernels& quantized_kernels(CpuIsa isa);
 extern const QuantizedKernels kGenericQuantizedKernels;
 extern const QuantizedKernels kAvx2QuantizedKernels;
 extern const QuantizedKernels kAvx512QuantizedKernels;
+
+// What AMX adds to AVX-512 (quantized_isa_amx.cc).
+template <int kBits>
+void int8_multiply_on_tiles(const QuantizedMatmul& m);
+double int8_multiply_adds_on_tiles(std::int64_t num_rounds);
+inline constexpr std::int64_t kTiledRowUnit = 32;
 
 }  // namespace lmdeploy::ops::cpu

@@ -11,8 +11,9 @@
 namespace lmdeploy::ops::cpu {
 namespace {
 
-// Rows per task: their totals and a panel stay in the caches nearest to the core.
-constexpr std::int64_t kRowsPerTask = 96;
+// Rows per task: their totals and a panel stay in the caches nearest to the core. A multiple of what tiles
+// take.
+constexpr TaskShape kTaskShape = {.max_rows = 96, .row_unit = 32};
 
 QuantizedMatmul whole_matmul(const QuantizedInputs& x, const PackedMatrix& w, const QuantizedLayout& layout) {
   QuantizedMatmul all;
@@ -54,11 +55,11 @@ void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View
   all.bias = options.bias.empty() ? nullptr : options.bias.as<float>();
   all.accumulate = options.accumulate;
   const std::int64_t m = x.dim(0);
-  const LinearTasks tasks = plan_tasks(m, w, ctx.pool->num_threads(), {.max_rows = kRowsPerTask});
-  const std::int64_t max_rows = (m + tasks.num_row_tasks - 1) / tasks.num_row_tasks;
+  const LinearTasks tasks = plan_tasks(m, w, ctx.pool->num_threads(), kTaskShape);
   const std::int64_t panel_bytes =
       layout.span_len * kBlockColumns * static_cast<std::int64_t>(dtype_bytes(inputs.dtype));
-  const View totals = ctx.workspace->take(DType::f32, {ctx.pool->num_threads(), max_rows, kBlockColumns});
+  const View totals =
+      ctx.workspace->take(DType::f32, {ctx.pool->num_threads(), tasks.max_rows(), kBlockColumns});
   const View panels = ctx.workspace->take(DType::u8, {ctx.pool->num_threads(), panel_bytes});
 
   const auto multiply = [&](std::int64_t task_idx, int thread_idx) {

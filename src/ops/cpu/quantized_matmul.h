@@ -256,18 +256,24 @@ inline void write_columns(const QuantizedMatmul& m, std::int64_t first) {
   }
 }
 
-template <class Dots, int kBits>
-void multiply_quantized(const QuantizedMatmul& m) {
+// add_span adds one span of one block of columns to the totals.
+template <class AddSpan>
+void multiply_spans(const QuantizedMatmul& m, const AddSpan& add_span) {
   const char* data = m.w + m.first_column / kBlockColumns * m.num_spans * m.span_bytes;
   for (std::int64_t first = m.first_column; first < m.end_column; first += kBlockColumns) {
     for (std::int64_t i = 0; i < m.num_rows * kBlockColumns; i += kLanes) store(m.totals + i, Vec{});
     Span span;
     for (span.idx = 0; span.idx < m.num_spans; span.idx++, data += m.span_bytes) {
       open_span(m, data, span);
-      add_span<Dots, kBits>(m, span);
+      add_span(m, span);
     }
     write_columns(m, first);
   }
+}
+
+template <class Dots, int kBits>
+void multiply_quantized(const QuantizedMatmul& m) {
+  multiply_spans(m, add_span<Dots, kBits>);
 }
 
 }  // namespace

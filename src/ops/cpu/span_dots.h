@@ -53,6 +53,10 @@ struct Int8Row {
         multiply_add(minus_sum, __builtin_convertvector(zero, Vec), __builtin_convertvector(sum, Vec));
     return multiply_add(scale * w_scale, exact, total);
   }
+  // The same of a sum of (q - zero) * x.
+  Vec add(Vec total, VecInt sum, Vec w_scale) const {
+    return multiply_add(scale * w_scale, __builtin_convertvector(sum, Vec), total);
+  }
 };
 
 template <int kBits>

@@ -123,7 +123,7 @@ void add_side_options(CLI::App& app, Side& side, char letter) {
   add("quant-policy", side.engine.quant_policy,
       fmt::format("Bits of {}'s KV cache: 0 (its dtype's own), 8 or 4", upper), "0|4|8");
   add("w4-arithmetic", side.engine.w4_arithmetic,
-      fmt::format("How {}'s quantised weights are multiplied", upper), "exact|fast");
+      fmt::format("How {}'s quantised weights are multiplied", upper), "fast|exact");
   add("head-bits", side.engine.head_bits, fmt::format("Bits of the weights that make {}'s logits", upper),
       "16|8");
 }

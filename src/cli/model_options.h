@@ -27,8 +27,8 @@ struct EngineFlags {
   std::int32_t quant_policy = 0;  // 8, 4: bits of a KV cache of codes
   std::int32_t max_prefill_token_num = 8192;
   bool enable_prefix_caching = true;
-  std::string model_format;             // what the folder has to hold; empty: whatever it holds
-  std::string w4_arithmetic = "exact";  // or fast
+  std::string model_format;            // what the folder has to hold; empty: whatever it holds
+  std::string w4_arithmetic = "fast";  // or exact
   std::int32_t head_bits = 16;
   int num_threads = 0;                                         // 0: all usable CPUs
   std::int32_t max_queue_len = EngineOptions{}.max_queue_len;  // of a server

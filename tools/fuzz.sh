@@ -15,6 +15,7 @@ if [ -z "$clang" ]; then
   exit 1
 fi
 build=build/fuzz
+mkdir -p build
 # libstdc++ 12 itself uses what it declares deprecated, and clang says so.
 cmake -S . -B $build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER="$clang" \
   -DCMAKE_C_COMPILER="$(echo "$clang" | sed 's/clang++/clang/')" -DLMDEPLOY_TESTS=OFF -DLMDEPLOY_FUZZ=ON \

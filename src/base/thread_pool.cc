@@ -57,6 +57,8 @@ int cgroup_cpu_quota() {  // cgroup v2: "max 100000" or "200000 100000"; 0 when 
 // took. A worker that wakes up late finds nothing to take. Taking a task is what makes the loop's data safe
 // to read: it cannot be replaced before that task has ended.
 struct ThreadPool::State {
+  int num_threads = 1;
+  bool skips = false;
   std::vector<std::thread> workers;
   const std::function<void(std::int64_t, int)>* task = nullptr;  // of the loop that runs now
   std::int64_t num_tasks = 0;
@@ -133,9 +135,12 @@ struct ThreadPool::State {
   }
 };
 
-ThreadPool::ThreadPool(int num_threads) : state_(std::make_unique<State>()) {
-  const int count = num_threads > 0 ? num_threads : num_usable_cpus();
-  for (int i = 1; i < count; i++) state_->workers.emplace_back([s = state_.get(), i] { s->work(i); });
+ThreadPool::ThreadPool(int num_threads, Tasks tasks) : state_(std::make_unique<State>()) {
+  state_->num_threads = num_threads > 0 ? num_threads : num_usable_cpus();
+  state_->skips = tasks == Tasks::skip;
+  if (state_->skips) return;
+  for (int i = 1; i < state_->num_threads; i++)
+    state_->workers.emplace_back([s = state_.get(), i] { s->work(i); });
 }
 
 ThreadPool::~ThreadPool() {
@@ -145,11 +150,12 @@ ThreadPool::~ThreadPool() {
 }
 
 int ThreadPool::num_threads() const noexcept {
-  return static_cast<int>(state_->workers.size()) + 1;
+  return state_->num_threads;
 }
 
 void ThreadPool::parallel_for(std::int64_t num_tasks, const std::function<void(std::int64_t, int)>& task) {
   State& s = *state_;
+  if (s.skips) return;
   if (s.workers.empty() || num_tasks <= 1) {
     for (std::int64_t i = 0; i < num_tasks; i++) task(i, 0);
     return;

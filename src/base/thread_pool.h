@@ -14,8 +14,12 @@ namespace lmdeploy {
 // not depend on which thread runs it.
 class ThreadPool {
  public:
+  // skip: no thread is started and loops return at once. What surrounds them, shapes that are checked and
+  // memory that is taken, then happens alone: so memory is planned without the work.
+  enum class Tasks { run, skip };
+
   // num_threads counts the caller; 0 means the CPUs that this process may use (affinity and cgroup quota).
-  explicit ThreadPool(int num_threads = 0);
+  explicit ThreadPool(int num_threads = 0, Tasks tasks = Tasks::run);
   ~ThreadPool();
   ThreadPool(const ThreadPool&) = delete;
   ThreadPool& operator=(const ThreadPool&) = delete;

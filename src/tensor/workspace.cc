@@ -10,6 +10,10 @@ constexpr std::size_t kMinChunkBytes = std::size_t{4} << 20;
 
 }  // namespace
 
+Workspace::Workspace(Allocator& allocator, std::size_t first_bytes) : allocator_(&allocator) {
+  if (first_bytes > 0) chunks_.push_back({allocator.allocate(first_bytes), 0});
+}
+
 View Workspace::take(DType dtype, Shape shape) {
   View view(nullptr, dtype, shape);
   const std::size_t bytes =
@@ -23,12 +27,19 @@ View Workspace::take(DType dtype, Shape shape) {
   Chunk& chunk = chunks_[current_];
   view.data = static_cast<char*>(chunk.memory.data()) + chunk.used_bytes;
   chunk.used_bytes += bytes;
+  peak_bytes_ = std::max(peak_bytes_, used_bytes());
   return view;
 }
 
 std::size_t Workspace::reserved_bytes() const noexcept {
   std::size_t bytes = 0;
   for (const Chunk& chunk : chunks_) bytes += chunk.memory.bytes();
+  return bytes;
+}
+
+std::size_t Workspace::used_bytes() const noexcept {
+  std::size_t bytes = 0;
+  for (const Chunk& chunk : chunks_) bytes += chunk.used_bytes;
   return bytes;
 }
 

@@ -9,7 +9,8 @@ namespace lmdeploy {
 // Views taken inside a Scope are valid until the scope ends.
 class Workspace {
  public:
-  explicit Workspace(Allocator& allocator) : allocator_(&allocator) {}
+  // first_bytes: what is known to be needed, taken at once as one piece. More comes as it is asked for.
+  explicit Workspace(Allocator& allocator, std::size_t first_bytes = 0);
 
   View take(DType dtype, Shape shape);  // uninitialised, 64-byte aligned
 
@@ -31,18 +32,22 @@ class Workspace {
   };
 
   std::size_t reserved_bytes() const noexcept;
+  // The most that was taken at once, as it lay: what first_bytes has to be for the same steps.
+  std::size_t peak_bytes() const noexcept { return peak_bytes_; }
 
  private:
   struct Chunk {
     Allocation memory;
     std::size_t used_bytes = 0;
   };
+  std::size_t used_bytes() const noexcept;
   Scope::Mark mark() const noexcept;
   void reset(const Scope::Mark& mark) noexcept;
 
   Allocator* allocator_;
   std::vector<Chunk> chunks_;
   std::size_t current_ = 0;  // index of the chunk that is being filled
+  std::size_t peak_bytes_ = 0;
 };
 
 }  // namespace lmdeploy

@@ -38,6 +38,13 @@ TEST(ThreadPool, RunsEveryTaskOnce) {
   }
 }
 
+TEST(ThreadPool, APoolThatSkipsRunsNothing) {
+  ThreadPool pool(3, ThreadPool::Tasks::skip);
+  EXPECT_EQ(pool.num_threads(), 3);
+  for (const int num_tasks : {0, 1, 1000})
+    pool.parallel_for(num_tasks, [](std::int64_t, int) { FAIL() << "a task ran"; });
+}
+
 TEST(ThreadPool, AThreadIndexIsNeverUsedTwiceAtOnce) {
   constexpr int kThreads = 4;
   ThreadPool pool(kThreads);

@@ -52,6 +52,27 @@ TEST(Workspace, GrowsToTheLargestStepAndStaysThere) {
   EXPECT_EQ(workspace.reserved_bytes(), reserved);
 }
 
+TEST(Workspace, WhatIsKnownBeforehandIsOnePiece) {
+  const auto step = [](Workspace& workspace) {
+    const Workspace::Scope scope(workspace);
+    workspace.take(DType::u8, {3 * kMiB + 1});
+    {
+      const Workspace::Scope inner(workspace);
+      workspace.take(DType::u8, {9 * kMiB});
+    }
+    workspace.take(DType::u8, {kMiB});
+  };
+  Workspace measured(host_allocator(), 64 * kMiB);
+  step(measured);
+  EXPECT_EQ(measured.peak_bytes(), static_cast<std::size_t>(12 * kMiB + 64));
+
+  Workspace workspace(host_allocator(), measured.peak_bytes());
+  EXPECT_EQ(workspace.reserved_bytes(), measured.peak_bytes());
+  for (int i = 0; i < 3; i++) step(workspace);
+  EXPECT_EQ(workspace.reserved_bytes(), measured.peak_bytes());
+  EXPECT_EQ(workspace.peak_bytes(), measured.peak_bytes());
+}
+
 // As logits do that have a row more in every step.
 TEST(Workspace, WhatGrowsLittleByLittleDoesNotAddUp) {
   Workspace workspace(host_allocator());

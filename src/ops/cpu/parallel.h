@@ -20,10 +20,7 @@ void parallel_rows(Ctx& ctx, std::int64_t num_rows, std::int64_t elements_per_ro
     const std::int64_t end = std::min(num_rows, (task_idx + 1) * rows_per_task);
     for (std::int64_t row = task_idx * rows_per_task; row < end; row++) body(row);
   };
-  if (num_tasks == 1)
-    task(0, 0);
-  else
-    ctx.pool->parallel_for(num_tasks, std::cref(task));
+  ctx.pool->parallel_for(num_tasks, std::cref(task));
 }
 
 // Where element `column` of row `row` of a view lies.

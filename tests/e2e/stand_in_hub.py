@@ -68,13 +68,14 @@ class StandInHub:
         content = self.files[request.path.strip("/")]
         if self.damage:
             content = content[:-1] + bytes([content[-1] ^ 1])
-        first = int(request.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
-        request.send_response(206 if first else 200)
-        request.send_header("Content-Length", str(len(content) - first))
-        if first:
-            request.send_header("Content-Range", f"bytes {first}-{len(content) - 1}/{len(content)}")
+        wanted = request.headers.get("Range")
+        first, last = (wanted or "bytes=0-").removeprefix("bytes=").split("-")
+        first, end = int(first), min(int(last) + 1, len(content)) if last else len(content)
+        request.send_response(206 if wanted else 200)
+        request.send_header("Content-Length", str(end - first))
+        if wanted:
+            request.send_header("Content-Range", f"bytes {first}-{end - 1}/{len(content)}")
         request.end_headers()
-        end = len(content)
         if self.num_cuts > 0:
             self.num_cuts -= 1
             end = first + (end - first) // 2

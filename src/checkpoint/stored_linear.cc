@@ -17,8 +17,8 @@ constexpr const char* kFetchAgain =
 class LayerReader {
  public:
   LayerReader(const Checkpoint& checkpoint, const QuantizationConfig& config, const std::string& name,
-              std::int64_t n, std::int64_t k)
-      : checkpoint_(checkpoint), config_(config), n_(n), k_(k) {
+              std::int64_t n, std::int64_t k, bool headers_only)
+      : checkpoint_(checkpoint), config_(config), n_(n), k_(k), headers_only_(headers_only) {
     layer_.name = name;
     layer_.num_outputs = n;
     layer_.format = {config.bits, config.group_size < 0 ? k : config.group_size};
@@ -103,7 +103,7 @@ class LayerReader {
     tensors.qzeros = get(".qzeros", DType::i32, {num_groups(), n_ / per_word});
     tensors.stored_zeros =
         config_.format == WeightFormat::gptq ? GptqZeros::minus_one : GptqZeros::as_they_are;
-    if (config_.symmetric) tensors.stored_zeros = symmetric_zeros(tensors.qzeros);
+    if (config_.symmetric && !headers_only_) tensors.stored_zeros = symmetric_zeros(tensors.qzeros);
     layer_.tensors = tensors;
     if (has(".g_idx")) read_order(get(".g_idx", DType::i32, {k_}));
   }
@@ -125,6 +125,7 @@ class LayerReader {
   }
 
   void read_order(const View& g_idx) {
+    if (headers_only_) return;
     const std::span<const std::int32_t> groups(g_idx.as<std::int32_t>(), static_cast<std::size_t>(k_));
     auto order = order_by_group(groups, layer_.format.group_size);
     if (!order)
@@ -170,6 +171,7 @@ class LayerReader {
   const Checkpoint& checkpoint_;
   const QuantizationConfig& config_;
   std::int64_t n_, k_;
+  bool headers_only_;
   StoredLinear layer_;
 };
 
@@ -208,10 +210,11 @@ void StoredLinear::unpack(std::int64_t first_output, const QuantizedRows& rows) 
 }
 
 std::optional<StoredLinear> find_stored_linear(const Checkpoint& checkpoint, const QuantizationConfig& config,
-                                               const std::string& name, std::int64_t n, std::int64_t k) {
+                                               const std::string& name, std::int64_t n, std::int64_t k,
+                                               bool headers_only) {
   if (!checkpoint.contains(name + main_tensor(config.format)) && checkpoint.contains(name + ".weight"))
     return std::nullopt;
-  return LayerReader(checkpoint, config, name, n, k).read();
+  return LayerReader(checkpoint, config, name, n, k, headers_only).read();
 }
 
 }  // namespace lmdeploy

@@ -33,9 +33,12 @@ struct StoredLinear {
   void unpack(std::int64_t first_output, const QuantizedRows& rows) const;
 };
 
-// The layer of n outputs and k inputs; nullopt where the folder holds it as floats (X.weight). Throws Error
-// where a tensor is missing, has another type or shape than the configuration makes it, or does not fit it.
+// The layer of n outputs and k inputs; nullopt where the folder holds it as floats (X.weight). headers_only:
+// the tensors' values are not there to be looked at, so that the order of the inputs is not known. Throws
+// Error where a tensor is missing, has another type or shape than the configuration makes it, or does not fit
+// it.
 std::optional<StoredLinear> find_stored_linear(const Checkpoint& checkpoint, const QuantizationConfig& config,
-                                               const std::string& name, std::int64_t n, std::int64_t k);
+                                               const std::string& name, std::int64_t n, std::int64_t k,
+                                               bool headers_only = false);
 
 }  // namespace lmdeploy

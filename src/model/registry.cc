@@ -53,8 +53,12 @@ std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& f
   const HfConfig config = load_hf_config(folder);
   check_model_format(config, folder, options.model_format);
   const Architecture& architecture = get_architecture(config, folder);
-  const WeightFormats formats{options.dtype.value_or(config.dtype), config.quantization, options.activations,
-                              options.head_bits};
+  const WeightFormats formats{options.dtype.value_or(config.dtype),
+                              config.quantization,
+                              options.activations,
+                              options.head_bits,
+                              options.rounding,
+                              options.headers_only};
   WeightReader reader(ctx, std::make_shared<const Checkpoint>(folder), formats);
   DecoderWeights weights = read_decoder({config, reader, options}, architecture);
   reader.warn_about_unread();

@@ -16,6 +16,12 @@ struct LoadOptions {
   // How activations meet weights that are quantised alone (W4A16): as they are, or rounded to int8, faster.
   ops::Activations activations = ops::Activations::as_they_are;
   std::int32_t head_bits = 16;  // 8: a head of floats is rounded
+  // Linear layers of floats are rounded to this, to the nearest; empty: they stay floats. For plans of what
+  // a quantised folder would take.
+  std::optional<QuantFormat> rounding = {};
+  // The folder has its files' headers and sizes, but holes for data. What the data would decide is taken for
+  // the usual: inputs in their order, zeros as config.json names them.
+  bool headers_only = false;
   std::int32_t session_len =
       0;  // 0: max_position_embeddings. Beyond it, dynamic rope takes its base from this
   std::int32_t block_len = 64;  // tokens per KV block

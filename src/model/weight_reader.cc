@@ -104,7 +104,7 @@ Linear WeightReader::linear(std::vector<Source> layers, std::int64_t k, bool has
   for (Source& layer : layers)
     if (formats_.quantization)
       layer.stored = find_stored_linear(*checkpoint_, *formats_.quantization, layer.tensor.name,
-                                        layer.tensor.num_rows, k);
+                                        layer.tensor.num_rows, k, formats_.headers_only);
   Linear result;
   if (has_bias) result.bias = vector(named(layers, ".bias"));
   std::int64_t first_row = 0;
@@ -121,7 +121,7 @@ Linear WeightReader::linear(std::vector<Source> layers, std::int64_t k, bool has
 }
 
 LinearPart WeightReader::part(std::span<const Source> layers, std::int64_t k) {
-  if (!layers.front().stored) return {matrix(named(layers, ".weight"), k), {}};
+  if (!layers.front().stored) return {matrix(named(layers, ".weight"), k, formats_.rounding), {}};
   const StoredLinear& stored = *layers.front().stored;
   LinearPart result;
   const ops::MatrixFormat format{formats_.dtype, stored.format, activations()};
@@ -152,28 +152,29 @@ void WeightReader::finish(const StoredLinear& layer) {
 
 // Shapes are checked before memory is taken for them: a config.json that does not belong to the weights is
 // then named as such, however large its numbers.
-ops::PackedMatrix WeightReader::matrix(std::span<const Source> tensors, std::int64_t k) {
+ops::PackedMatrix WeightReader::matrix(std::span<const Source> tensors, std::int64_t k,
+                                       const std::optional<QuantFormat>& rounding) {
   for (const Source& source : tensors) mapped(source.tensor.name, Shape{source.tensor.num_rows, k});
-  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, {formats_.dtype}, total_rows(tensors), k);
+  const ops::MatrixFormat format{formats_.dtype, rounding, formats_.activations};
+  ops::PackedMatrix result = ops::make_packed_matrix(ctx_, format, total_rows(tensors), k);
   for (const Source& source : tensors)
     for_slices(source.tensor.name, source.moves, [&](const View& rows, std::int64_t target_row) {
-      ops::pack_rows(ctx_, rows, result, target_row);
+      if (rounding)
+        ops::quantize_rows(ctx_, rows, result, target_row);
+      else
+        ops::pack_rows(ctx_, rows, result, target_row);
     });
   return result;
 }
 
 Linear WeightReader::head(const std::string& name, std::int64_t n, std::int64_t k) {
   const bool floats = checkpoint_->contains(name) && is_float(checkpoint_->get(name).dtype);
-  if (formats_.head_bits == 16 || !floats) return linear(name.substr(0, name.rfind(".weight")), n, k, false);
-  mapped(name, Shape{n, k});
-  const QuantFormat quant{8, head_group_size(k), DType::f16};
+  if (!floats) return linear(name.substr(0, name.rfind(".weight")), n, k, false);
+  std::optional<QuantFormat> rounding;
+  if (formats_.head_bits == 8) rounding = QuantFormat{8, head_group_size(k), DType::f16};
+  const NamedRows source{name, n};
   Linear result;
-  result.parts.push_back(
-      {ops::make_packed_matrix(ctx_, {formats_.dtype, quant, formats_.activations}, n, k), {}});
-  const RowMove all{0, n, 0};
-  for_slices(name, {&all, 1}, [&](const View& rows, std::int64_t target_row) {
-    ops::quantize_rows(ctx_, rows, result.parts.front().weight, target_row);
-  });
+  result.parts.push_back({matrix(stack({&source, 1}), k, rounding), {}});
   return result;
 }
 

@@ -26,6 +26,8 @@ struct WeightFormats {
   std::optional<QuantizationConfig> quantization = {};           // how the folder holds them
   ops::Activations activations = ops::Activations::as_they_are;  // against quantised weights
   std::int32_t head_bits = 16;                                   // 8: a head of floats is rounded
+  std::optional<QuantFormat> rounding = {};                      // of the layers' linear weights of floats
+  bool headers_only = false;                                     // the folder's data is not there
 };
 
 // Brings a checkpoint's tensors into the form that the layers hold: floats packed in the weight dtype,
@@ -76,7 +78,9 @@ class WeightReader {
 
   Linear linear(std::vector<Source> layers, std::int64_t k, bool has_bias);
   LinearPart part(std::span<const Source> layers, std::int64_t k);  // of one format
-  ops::PackedMatrix matrix(std::span<const Source> tensors, std::int64_t k);
+  // Of floats, rounded where `rounding` says how.
+  ops::PackedMatrix matrix(std::span<const Source> tensors, std::int64_t k,
+                           const std::optional<QuantFormat>& rounding);
   Tensor vector(std::span<const Source> tensors);
 
   // The tensor where it is mapped, in the file's dtype.

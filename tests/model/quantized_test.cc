@@ -51,6 +51,17 @@ TEST(Quantized, EveryFormatComputesItsWeights) {
     EXPECT_LT(difference(twin(config)), kExact) << config.to_string();
 }
 
+TEST(Quantized, FloatsRoundedAtLoadStayNear) {
+  const TwinFolders twins(twin(kAwq));
+  const std::vector<Logits> expected = logits_of(twins.floats());
+  const std::vector<Logits> actual = logits_of(twins.floats(), {.rounding = QuantFormat{8, 32, DType::f32}});
+  double largest = 0;
+  for (std::size_t i = 0; i < expected.size(); i++)
+    largest = std::max(largest, relative_error(actual[i], expected[i]));
+  EXPECT_GT(largest, 0);
+  EXPECT_LT(largest, kRounded);
+}
+
 TEST(Quantized, RowsOfInternlm2AreUngrouped) {
   for (const QuantizationConfig& config : {kAwq, kGptq}) {
     TwinOptions options = twin(config);

@@ -35,7 +35,7 @@ ALLOWED_HEADERS = {
 
 # The engine's policy is integers: no tensors, no models.
 ENGINE_POLICY = re.compile(
-    r"engine/(scheduler|block_manager|block_index|prefix_cache|lru_list|keyed_hash|step_cost|cost_model|cache_plan"
+    r"engine/(scheduler|block_manager|block_index|prefix_cache|lru_list|keyed_hash|step_cost|cost_model|cache_plan|memory_plan"
     r"|sequence|request|token_mask)\.(h|cc)$")
 
 # Headers of one device's kernels are private to ops.

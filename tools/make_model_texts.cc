@@ -193,8 +193,12 @@ Json config(const ModelShape& shape, const Form& form) {
 
 }  // namespace
 
-void write_texts(const ModelShape& shape, const Form& form, const std::filesystem::path& folder) {
+void write_config(const ModelShape& shape, const Form& form, const std::filesystem::path& folder) {
   write_json(folder / "config.json", config(shape, form));
+}
+
+void write_texts(const ModelShape& shape, const Form& form, const std::filesystem::path& folder) {
+  write_config(shape, form, folder);
   write_json(folder / "generation_config.json",
              {{"bos_token_id", 1}, {"eos_token_id", {2, shape.vocab_size - 2}}, {"pad_token_id", 2}});
   write_tokenizer(shape.vocab_size, folder / "tokenizer.json");

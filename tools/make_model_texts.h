@@ -6,9 +6,12 @@
 
 namespace lmdeploy::make_model {
 
-// The tokenizer is a byte-level BPE over letters with exactly vocab_size ids: any text encodes, any id
-// decodes. Its special tokens and chat template are InternLM2's (ChatML), at InternLM2's places: <unk>, <s>,
-// </s> first, <|plugin|> to <|im_start|> as the last six.
+// config.json alone. Throws Error.
+void write_config(const ModelShape& shape, const Form& form, const std::filesystem::path& folder);
+
+// All of them. The tokenizer is a byte-level BPE over letters with exactly vocab_size ids: any text encodes,
+// any id decodes. Its special tokens and chat template are InternLM2's (ChatML), at InternLM2's places:
+// <unk>, <s>, </s> first, <|plugin|> to <|im_start|> as the last six. Throws Error.
 void write_texts(const ModelShape& shape, const Form& form, const std::filesystem::path& folder);
 
 }  // namespace lmdeploy::make_model

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "cli/host_ctx.h"
+#include "cli/memory_estimate.h"
 #include "cli/say.h"
 
 namespace lmdeploy::cli {
@@ -50,7 +51,9 @@ LoadedEngine load_bench_engine(const BenchOptions& options) {
   EngineFlags flags = options.engine;
   if (flags.session_len == 0) flags.session_len = options.load.input_len + options.load.output_len;
   flags.max_batch_size = std::min(flags.max_batch_size, options.load.num_requests);
-  LoadedEngine loaded = load_engine(find_model(options.model), options.model.dtype, flags);
+  const ModelSource source = find_model(options.model);
+  const MemoryEstimate estimate = estimate_memory(source, options.model.dtype, flags);
+  LoadedEngine loaded = load_engine(source, options.model.dtype, flags, estimate.plan);
   say(loaded.summary);
   return loaded;
 }

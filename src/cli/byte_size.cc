@@ -45,6 +45,23 @@ std::int64_t unit_bytes(std::string unit) {
 
 }  // namespace
 
+std::int64_t parse_memory_size(const std::string& text) {
+  std::string binary = text;  // 24G, 24GB -> 24GiB
+  if (binary.ends_with('B') || binary.ends_with('b')) binary.pop_back();
+  if (!binary.empty() && std::isalpha(static_cast<unsigned char>(binary.back())) != 0 &&
+      std::tolower(static_cast<unsigned char>(binary.back())) != 'i')
+    return parse_bytes(binary + "iB");
+  return parse_bytes(text);
+}
+
+std::string memory_size_problem(const std::string& text) {
+  try {
+    return parse_memory_size(text) > 0 ? std::string() : "expected a size over 0";
+  } catch (const Error& error) {
+    return error.what();
+  }
+}
+
 std::int64_t parse_bytes(const std::string& text) {
   std::int64_t number = 0;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), number);

@@ -11,4 +11,9 @@ std::string format_bytes(std::int64_t bytes);
 // Error on anything else.
 std::int64_t parse_bytes(const std::string& text);
 
+// The same as vendors of memory mean it, who call 2^30 bytes a gigabyte: "24GB" and "24GiB" are one size.
+std::int64_t parse_memory_size(const std::string& text);
+// A check of CLI11: what is wrong with such a size, or nothing.
+std::string memory_size_problem(const std::string& text);
+
 }  // namespace lmdeploy::cli

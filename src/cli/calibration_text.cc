@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <string_view>
 
-#include "text/tokenizer.h"
-
 namespace lmdeploy::cli {
 namespace {
 
@@ -49,13 +47,17 @@ one has left our store today (order 80-2213), free of charge. Please call us if 
 
 }  // namespace
 
+std::vector<std::int32_t> calibration_ids(const Tokenizer& tokenizer) {
+  std::vector<std::int32_t> ids = tokenizer.encode(kText, true);
+  ids.resize(std::min(ids.size(), kMaxTokens));
+  return ids;
+}
+
 std::vector<std::int32_t> calibration_ids(const std::filesystem::path& folder) {
   if (!std::filesystem::exists(folder / "tokenizer.json") &&
       !std::filesystem::exists(folder / "tokenizer.model"))
     return {};
-  std::vector<std::int32_t> ids = Tokenizer::load(folder)->encode(kText, true);
-  ids.resize(std::min(ids.size(), kMaxTokens));
-  return ids;
+  return calibration_ids(*Tokenizer::load(folder));
 }
 
 }  // namespace lmdeploy::cli

@@ -41,6 +41,7 @@ Action setup_lite_auto_awq(CLI::App& app);
 Action setup_lite_auto_gptq(CLI::App& app);
 Action setup_lite_calibrate(CLI::App& app);
 Action setup_lite_smooth_quant(CLI::App& app);
+Action setup_plan(CLI::App& app);
 Action setup_serve_api_client(CLI::App& app);
 Action setup_serve_api_server(CLI::App& app);
 Action setup_serve_gradio(CLI::App& app);

@@ -22,6 +22,10 @@ constexpr Command kCommandTable[] = {
     {"", "check_env", "Show this machine, this program and its libraries",
      "lmdeploy check_env --dump-file env.json", setup_check_env},
     {"", "list", "Show the model architectures that are understood", "lmdeploy list", setup_list},
+    {"", "plan", "Show what a server would take of the memory, before anything is loaded",
+     "lmdeploy plan internlm/internlm2_5-7b-chat --memory 24GB\n"
+     "lmdeploy plan MODEL --model-format awq --quant-policy 4 --cache-max-entry-count 0.4 --memory 24GB",
+     setup_plan},
     {"serve", "api_server", "OpenAI's HTTP API for a model",
      "lmdeploy serve api_server MODEL --server-port 23333\n"
      "lmdeploy serve api_server MODEL --cache-max-entry-count 4GiB --api-keys KEY1 KEY2",

@@ -4,12 +4,10 @@
 
 #include "base/error.h"
 #include "base/log.h"
-#include "base/system_memory.h"
 #include "cli/byte_size.h"
 #include "cli/calibration_text.h"
 #include "cli/host_ctx.h"
 #include "cli/stopwatch.h"
-#include "engine/cache_plan.h"
 #include "model/registry.h"
 
 namespace lmdeploy::cli {
@@ -23,16 +21,6 @@ std::optional<DType> parse_dtype(const std::string& name) {
   return std::nullopt;
 }
 
-CachePlan plan(const ModelInfo& info, const EngineFlags& flags) {
-  CacheNeeds needs;
-  needs.block_bytes = KvPool::block_bytes(info.kv_layout, info.num_layers);
-  needs.block_len = info.kv_layout.block_len;
-  needs.quant_bits = info.kv_layout.quant_bits;
-  needs.session_len = flags.session_len > 0 ? flags.session_len : info.max_position_embeddings;
-  needs.max_batch_size = flags.max_batch_size;
-  return plan_cache(parse_cache_size(flags.cache_max_entry_count), needs, available_memory_bytes());
-}
-
 // ", AWQ, 4 bits, groups of 128 (exact), repacked" or nothing.
 std::string storage(const HfConfig& config, const EngineFlags& flags) {
   if (!config.quantization) return {};
@@ -41,12 +29,38 @@ std::string storage(const HfConfig& config, const EngineFlags& flags) {
   return fmt::format(", {}{}, repacked", config.quantization->to_string(), arithmetic);
 }
 
-EngineOptions engine_options(const EngineFlags& flags, std::int64_t cache_bytes) {
+}  // namespace
+
+LoadOptions load_options(const std::string& dtype, const EngineFlags& flags) {
+  LoadOptions options;
+  options.dtype = parse_dtype(dtype);
+  options.session_len = flags.session_len;
+  options.block_len = flags.cache_block_seq_len;
+  options.kv_bits = flags.quant_policy;
+  options.model_format = flags.model_format;
+  options.activations =
+      flags.w4_arithmetic == "fast" ? ops::Activations::int8_per_group : ops::Activations::as_they_are;
+  options.head_bits = flags.head_bits;
+  return options;
+}
+
+std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, const std::string& dtype,
+                                          const EngineFlags& flags, const TokenizerOf& tokenizer) {
+  LoadOptions options = load_options(dtype, flags);
+  if (options.kv_bits == 4)
+    options.calibration_ids = tokenizer ? calibration_ids(tokenizer()) : calibration_ids(source.folder);
+  std::unique_ptr<const Model> model = load_model(ctx, source.folder, options);
+  if (options.kv_bits == 4) log::info("int4 keys are centred by {}", model->info().key_centers.origin);
+  return model;
+}
+
+EngineOptions engine_options(const EngineFlags& flags, const MemoryPlan& plan) {
   EngineOptions options;
   options.session_len = flags.session_len;
   options.max_batch_size = flags.max_batch_size;
   options.max_prefill_token_num = flags.max_prefill_token_num;
-  options.cache_bytes = cache_bytes;
+  options.cache_bytes = plan.cache.bytes;
+  options.workspace_bytes = plan.needs.workspace_bytes;
   options.num_threads = flags.num_threads;
   options.enable_prefix_caching = flags.enable_prefix_caching;
   options.max_queue_len = flags.max_queue_len;
@@ -54,43 +68,25 @@ EngineOptions engine_options(const EngineFlags& flags, std::int64_t cache_bytes)
   return options;
 }
 
-}  // namespace
-
-std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, const std::string& dtype,
-                                          const EngineFlags& flags) {
-  LoadOptions options;
-  options.dtype = parse_dtype(dtype);
-  options.session_len = flags.session_len;
-  options.block_len = flags.cache_block_seq_len;
-  options.kv_bits = flags.quant_policy;
-  if (options.kv_bits == 4) options.calibration_ids = calibration_ids(source.folder);
-  options.model_format = flags.model_format;
-  options.activations =
-      flags.w4_arithmetic == "fast" ? ops::Activations::int8_per_group : ops::Activations::as_they_are;
-  options.head_bits = flags.head_bits;
-  std::unique_ptr<const Model> model = load_model(ctx, source.folder, options);
-  if (options.kv_bits == 4) log::info("int4 keys are centred by {}", model->info().key_centers.origin);
-  return model;
-}
-
-LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, const EngineFlags& flags) {
+LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, const EngineFlags& flags,
+                         const MemoryPlan& plan, const TokenizerOf& tokenizer) {
+  check_fits(plan);
   const Stopwatch watch;
   LoadedEngine loaded;
   loaded.config = load_hf_config(source.folder);
   std::unique_ptr<const Model> model;
   {
     HostCtx host(flags.num_threads);
-    model = load_weights(host.ctx, source, dtype, flags);
+    model = load_weights(host.ctx, source, dtype, flags, tokenizer);
   }
   const ModelInfo& info = model->info();
-  const CachePlan cache = plan(info, flags);
   loaded.summary =
       fmt::format("{}: {}, {}{}, {} of weights in {:.2f} s\n{}", source.name, loaded.config.architecture,
                   dtype_name(info.kv_layout.dtype), storage(loaded.config, flags),
-                  format_bytes(info.weight_bytes), watch.seconds(), cache.to_string());
+                  format_bytes(info.weight_bytes), watch.seconds(), plan.cache.to_string());
   if (info.kv_layout.quant_bits == 4)
     loaded.summary += fmt::format("; keys are centred by {}", info.key_centers.origin);
-  loaded.engine = std::make_unique<Engine>(std::move(model), engine_options(flags, cache.bytes));
+  loaded.engine = std::make_unique<Engine>(std::move(model), engine_options(flags, plan));
   return loaded;
 }
 

@@ -10,12 +10,25 @@
 #include "cli/usage_error.h"
 
 namespace lmdeploy::cli {
-namespace {
 
 namespace fs = std::filesystem;
-using Json = nlohmann::ordered_json;
 
-Json merged_config(const fs::path& folder, const std::vector<std::string>& overrides) {
+namespace {
+
+void build(const fs::path& folder, const fs::path& target, const std::string& config) {
+  fs::create_directories(target);
+  for (const auto& entry : fs::directory_iterator(folder))
+    if (entry.path().filename() != "config.json")
+      fs::create_symlink(fs::absolute(entry.path()), target / entry.path().filename());
+  std::ofstream out(target / "config.json");
+  out << config;
+  if (!out.flush()) throw Error(fmt::format("cannot write {}", target.string()), "Free disk space.");
+}
+
+}  // namespace
+
+std::string overridden_config(const fs::path& folder, const std::vector<std::string>& overrides) {
+  using Json = nlohmann::ordered_json;
   std::ifstream in(folder / "config.json");
   Json config = Json::parse(in, nullptr, false);
   if (!config.is_object())
@@ -28,26 +41,13 @@ Json merged_config(const fs::path& folder, const std::vector<std::string>& overr
                        R"(Write --hf-overrides '{"rope_theta": 1e6}' or --hf-overrides.rope_theta 1e6.)");
     config.merge_patch(patch);
   }
-  return config;
+  return config.dump(2) + '\n';
 }
-
-void build(const fs::path& folder, const fs::path& target, const Json& config) {
-  fs::create_directories(target);
-  for (const auto& entry : fs::directory_iterator(folder))
-    if (entry.path().filename() != "config.json")
-      fs::create_symlink(fs::absolute(entry.path()), target / entry.path().filename());
-  std::ofstream out(target / "config.json");
-  out << config.dump(2) << '\n';
-  if (!out.flush()) throw Error(fmt::format("cannot write {}", target.string()), "Free disk space.");
-}
-
-}  // namespace
 
 fs::path overridden_folder(const fs::path& folder, const std::vector<std::string>& overrides) {
-  const Json config = merged_config(folder, overrides);
-  const fs::path target =
-      lmdeploy_cache_folder() / "overrides" /
-      cache_key(folder.filename().string(), fs::canonical(folder).string() + config.dump());
+  const std::string config = overridden_config(folder, overrides);
+  const fs::path target = lmdeploy_cache_folder() / "overrides" /
+                          cache_key(folder.filename().string(), fs::canonical(folder).string() + config);
   const fs::path fresh = target.string() + fmt::format(".{}", getpid());
   // Built anew each time: the linked folder may have gained or lost files.
   build(folder, fresh, config);

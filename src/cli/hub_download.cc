@@ -6,7 +6,6 @@
 
 #include "cli/environment.h"
 #include "cli/progress.h"
-#include "client/hub.h"
 
 namespace lmdeploy::cli {
 namespace {
@@ -41,6 +40,8 @@ std::string certificates() {
   return {};
 }
 
+}  // namespace
+
 client::HubOptions hub_options(const ModelOptions& model) {
   client::HubOptions options;
   if (const auto endpoint = environment_variable("HF_ENDPOINT")) options.endpoint = *endpoint;
@@ -52,8 +53,6 @@ client::HubOptions hub_options(const ModelOptions& model) {
   options.http.ca_file = certificates();
   return options;
 }
-
-}  // namespace
 
 fs::path download_from_hub(const ModelOptions& model) {
   client::HubOptions options = hub_options(model);

@@ -36,7 +36,7 @@ const std::vector<KnownValues>& known_values() {
       {"--communicator", {"nccl", "native", "cuda-ipc"}, {}},
       {"--quant-dtype", {"int8"}, {"fp8", "float8_e4m3fn", "float8_e5m2"}},
       {"--role", {"Hybrid"}, {"Prefill", "Decode"}},
-      {"--tp", {"1"}, {}, true},
+      {"--tp", {"1"}, {}, true, "plan"},
       {"--dp", {"1"}, {}, true},
       {"--ep", {"1"}, {}, true},
       {"--cp", {"1"}, {}, true},

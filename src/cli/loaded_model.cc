@@ -98,18 +98,27 @@ SamplingParams default_sampling(const GenerationConfig& generation) {
 
 }  // namespace
 
-LoadedModel load_served_model(const ModelOptions& model, const EngineFlags& engine, const ChatOptions& chat) {
+LoadedModel load_served_model(const ModelOptions& model, const EngineFlags& engine, const ChatOptions& chat,
+                              const std::function<void(const MemoryEstimate&)>& on_plan) {
   LoadedModel loaded;
   loaded.source = find_model(model);
-  auto text = std::async(std::launch::async, [&] { return load_text(loaded.source.folder, chat); });
+  const MemoryEstimate estimate = estimate_memory(loaded.source, model.dtype, engine);
+  if (on_plan) on_plan(estimate);
+  Text text;
+  std::future<void> reading =
+      std::async(std::launch::async, [&] { text = load_text(loaded.source.folder, chat); });
+  const auto tokenizer = [&]() -> const Tokenizer& {
+    if (reading.valid()) reading.get();
+    return *text.tokenizer;
+  };
   loaded.generation = load_generation(loaded.source.folder, chat.generation_config);
-  LoadedEngine computing = load_engine(loaded.source, model.dtype, engine);
+  LoadedEngine computing = load_engine(loaded.source, model.dtype, engine, estimate.plan, tokenizer);
   loaded.config = std::move(computing.config);
   loaded.engine = std::move(computing.engine);
   loaded.summary = std::move(computing.summary);
-  Text loaded_text = text.get();
-  loaded.tokenizer = std::move(loaded_text.tokenizer);
-  loaded.chat_template = std::move(loaded_text.chat_template);
+  tokenizer();  // it has been read
+  loaded.tokenizer = std::move(text.tokenizer);
+  loaded.chat_template = std::move(text.chat_template);
   return loaded;
 }
 

@@ -1,9 +1,11 @@
 #pragma once
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "checkpoint/hf_config.h"
+#include "cli/memory_estimate.h"
 #include "cli/model_options.h"
 #include "cli/model_source.h"
 #include "engine/engine.h"
@@ -26,8 +28,9 @@ struct LoadedModel {
   ServedModel served(std::vector<std::string> names) const;
 };
 
-// Reads the folder, plans the cache and starts the engine; the tokenizer loads beside the weights. Throws
-// Error.
-LoadedModel load_served_model(const ModelOptions& model, const EngineFlags& engine, const ChatOptions& chat);
+// Plans the memory, reads the folder and starts the engine; the tokenizer loads beside the weights. on_plan
+// is called before anything is loaded; may be empty. Throws Error.
+LoadedModel load_served_model(const ModelOptions& model, const EngineFlags& engine, const ChatOptions& chat,
+                              const std::function<void(const MemoryEstimate&)>& on_plan = {});
 
 }  // namespace lmdeploy::cli

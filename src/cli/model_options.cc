@@ -3,6 +3,7 @@
 #include <CLI/Option.hpp>
 
 #include "base/error.h"
+#include "cli/byte_size.h"
 #include "cli/compatibility.h"
 #include "engine/cache_plan.h"
 
@@ -82,12 +83,18 @@ void add_engine_options(CLI::App& app, EngineFlags& flags) {
       ->check(CLI::Range(1, 65536))
       ->group(kEngineGroup);
   app.add_option("--cache-max-entry-count", flags.cache_max_entry_count,
-                 "Memory of the KV cache: a fraction of what is free once the weights are loaded (0.8), or "
-                 "a size such as 8GiB or 500MB; the log says what it came to")
+                 "Memory of the KV cache: a fraction of what the weights leave of --memory (0.8), or a size "
+                 "such as 8GiB or 500MB; `lmdeploy plan MODEL` shows what it comes to")
       ->option_text("X")
       ->check(cache_size_problem)
       ->group(kEngineGroup);
   add_quant_policy(app, flags);
+  app.add_option("--memory", flags.memory,
+                 "Memory that the server may take, as vendors count it: 24GB is 24 GiB; default: what this "
+                 "machine has available")
+      ->option_text("SIZE")
+      ->check(memory_size_problem)
+      ->group(kEngineGroup);
   app.add_option("--cache-block-seq-len,--block-size", flags.cache_block_seq_len,
                  "Tokens of one cache block: a multiple of 64 (64)")
       ->option_text("N")

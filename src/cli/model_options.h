@@ -23,6 +23,7 @@ struct EngineFlags {
   std::int32_t session_len = 0;  // 0: the model's own
   std::int32_t max_batch_size = 128;
   std::string cache_max_entry_count = "0.8";  // a fraction of the free memory, or a size such as 8GiB
+  std::string memory;  // that the server may take, "24GB"; empty: what this machine has available
   std::int32_t cache_block_seq_len = 64;
   std::int32_t quant_policy = 0;  // 8, 4: bits of a KV cache of codes
   std::int32_t max_prefill_token_num = 8192;

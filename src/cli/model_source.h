@@ -10,6 +10,7 @@ namespace lmdeploy::cli {
 struct ModelSource {
   std::filesystem::path folder;  // a Hugging Face folder
   std::string name;              // what the user called it
+  bool headers_only = false;     // files have their headers and sizes, and holes for data (model_headers.h)
 };
 
 // MODEL as a folder, a .gguf file (converted into the cache folder, once per content) or a hub name

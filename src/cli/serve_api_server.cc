@@ -5,6 +5,8 @@
 #include "cli/command.h"
 #include "cli/descriptor_limit.h"
 #include "cli/loaded_model.h"
+#include "cli/plan.h"
+#include "cli/plan_table.h"
 #include "cli/say.h"
 #include "cli/server_options.h"
 #include "cli/usage_error.h"
@@ -19,6 +21,7 @@ struct Options {
   ChatOptions chat;
   ServerFlags server;
   std::string meta_instruction;
+  bool dry_run = false;
 };
 
 // What a request's `model` may say; /v1/models shows the first one first.
@@ -43,6 +46,7 @@ int serve(const Options& options) {
   if (!options.meta_instruction.empty())
     throw UsageError("not built yet: --meta-instruction of a server",
                      "Send it as a message of role system, or change the template with --chat-template.");
+  if (options.dry_run) return run_plan({.model = options.model, .engine = options.engine});
   init_log(options.model.log_level, options.server.log_format == "json");
   const ServerOptions server_opts = server_options(options.server);
   raise_descriptor_limit(server_opts.max_connections);
@@ -50,7 +54,9 @@ int serve(const Options& options) {
   EngineFlags engine = options.engine;
   engine.max_queue_len = options.server.max_queue_len;
   engine.max_queue_tokens = options.server.max_queue_tokens;
-  const LoadedModel loaded = load_served_model(options.model, engine, options.chat);
+  const LoadedModel loaded = load_served_model(
+      options.model, engine, options.chat,
+      [&](const MemoryEstimate& estimate) { say(plan_text(estimate, options.model.model)); });
   const std::vector<std::string> names = served_names(options, loaded.source);
   const ServedModel served = loaded.served(names);
   server.serve(served);
@@ -73,6 +79,9 @@ Action setup_serve_api_server(CLI::App& app) {
   add_server_options(app, options->server);
   app.add_option("--meta-instruction", options->meta_instruction)->group("");
   add_engine_options(app, options->engine);
+  app.add_flag("--dry-run", options->dry_run,
+               "Show how the memory would be divided, as `lmdeploy plan` does, and stop there")
+      ->group("Engine");
   return [options] { return serve(*options); };
 }
 

@@ -32,14 +32,14 @@ constexpr std::array<std::pair<std::string_view, double>, 11> kUnits = {{{"B", 1
               "give a fraction of the free memory, over 0 and up to 1, such as 0.8, or a size such as 8GiB");
 }
 
-std::string mib(double bytes) {
-  return bytes < 0x1p30 ? fmt::format("{:.1f} MiB", bytes / 0x1p20)
-                        : fmt::format("{:.2f} GiB", bytes / 0x1p30);
+std::int64_t wanted_bytes(const CacheSize& size, const CacheRoom& room) {
+  if (const auto* bytes = std::get_if<std::int64_t>(&size)) return *bytes;
+  const auto share = static_cast<std::int64_t>(std::get<double>(size) * static_cast<double>(room.free_bytes));
+  return std::max<std::int64_t>(0, std::min(share, room.usable_bytes));
 }
 
-std::int64_t wanted_bytes(const CacheSize& size, std::uint64_t available_bytes) {
-  if (const auto* bytes = std::get_if<std::int64_t>(&size)) return *bytes;
-  return static_cast<std::int64_t>(std::get<double>(size) * static_cast<double>(available_bytes));
+std::int64_t blocks_for(std::int32_t len, std::int32_t block_len) {
+  return (std::int64_t{len} + block_len - 1) / block_len;
 }
 
 }  // namespace
@@ -62,16 +62,22 @@ CacheSize parse_cache_size(std::string_view text) {
   return static_cast<std::int64_t>(bytes);
 }
 
-CachePlan plan_cache(const CacheSize& size, const CacheNeeds& needs, std::uint64_t available_bytes) {
+std::int32_t CacheNeeds::min_sequence_len() const {
+  return std::min(session_len, kMinSequenceLen);
+}
+
+std::int64_t CacheNeeds::min_blocks() const {
+  return blocks_for(min_sequence_len(), block_len);
+}
+
+CachePlan plan_cache(const CacheSize& size, const CacheNeeds& needs, const CacheRoom& room) {
   CHECK(needs.block_bytes > 0 && needs.block_len > 0 && needs.session_len > 0 && needs.max_batch_size > 0,
         "block of {} bytes and {} tokens, session_len {}, max_batch_size {}", needs.block_bytes,
         needs.block_len, needs.session_len, needs.max_batch_size);
-  const auto blocks_for = [&](std::int32_t len) {
-    return (std::int64_t{len} + needs.block_len - 1) / needs.block_len;
-  };
-  const std::int64_t max_blocks = std::min<std::int64_t>(blocks_for(needs.session_len) * needs.max_batch_size,
-                                                         std::numeric_limits<std::int32_t>::max());
-  const std::int64_t wanted = wanted_bytes(size, available_bytes);
+  const std::int64_t max_blocks =
+      std::min<std::int64_t>(blocks_for(needs.session_len, needs.block_len) * needs.max_batch_size,
+                             std::numeric_limits<std::int32_t>::max());
+  const std::int64_t wanted = wanted_bytes(size, room);
 
   CachePlan plan;
   plan.quant_bits = needs.quant_bits;
@@ -80,32 +86,21 @@ CachePlan plan_cache(const CacheSize& size, const CacheNeeds& needs, std::uint64
   plan.bytes = plan.num_blocks * needs.block_bytes;
   plan.num_tokens = plan.num_blocks * needs.block_len;
   plan.num_sessions = static_cast<double>(plan.num_tokens) / needs.session_len;
-
-  if (static_cast<std::uint64_t>(plan.bytes) > available_bytes)
-    throw Error(
-        fmt::format("a KV cache of {} was asked for, but only {} of memory is free beside the weights",
-                    mib(static_cast<double>(plan.bytes)), mib(static_cast<double>(available_bytes))),
-        "give a smaller --cache-max-entry-count, --session-len or --max-batch-size");
-  const std::int64_t min_blocks = blocks_for(std::min(needs.session_len, kMinSequenceLen));
-  if (plan.num_blocks < min_blocks)
-    throw Error(
-        fmt::format(
-            "the KV cache comes to {} ({} blocks of {} tokens), but one sequence of {} tokens needs {} "
-            "({} of memory is free beside the weights)",
-            mib(static_cast<double>(plan.bytes)), plan.num_blocks, needs.block_len,
-            std::min(needs.session_len, kMinSequenceLen),
-            mib(static_cast<double>(min_blocks * needs.block_bytes)),
-            mib(static_cast<double>(available_bytes))),
-        "give a larger --cache-max-entry-count, or free some memory");
   return plan;
+}
+
+std::string mib_or_gib(std::int64_t bytes) {
+  const auto value = static_cast<double>(bytes);
+  return value < 0x1p30 ? fmt::format("{:.1f} MiB", value / 0x1p20)
+                        : fmt::format("{:.2f} GiB", value / 0x1p30);
 }
 
 std::string CachePlan::to_string() const {
   return fmt::format(
       "KV cache{}: {} bytes ({}), {} blocks, {} tokens: room for {:.1f} sequences of the session "
       "length at once{}",
-      quant_bits == 0 ? "" : fmt::format(" of int{}", quant_bits), bytes, mib(static_cast<double>(bytes)),
-      num_blocks, num_tokens, num_sessions, capped ? " (capped at --max-batch-size x --session-len)" : "");
+      quant_bits == 0 ? "" : fmt::format(" of int{}", quant_bits), bytes, mib_or_gib(bytes), num_blocks,
+      num_tokens, num_sessions, capped ? " (capped at --max-batch-size x --session-len)" : "");
 }
 
 }  // namespace lmdeploy

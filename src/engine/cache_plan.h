@@ -20,6 +20,10 @@ struct CacheNeeds {
   std::int32_t quant_bits = 0;  // of a cache of codes; for the log
   std::int32_t session_len = 0;
   std::int32_t max_batch_size = 0;
+
+  // One sequence of session_len tokens, or of a shorter length below which a cache is of no use.
+  std::int32_t min_sequence_len() const;
+  std::int64_t min_blocks() const;
 };
 
 struct CachePlan {
@@ -33,9 +37,17 @@ struct CachePlan {
   std::string to_string() const;  // one line for the log
 };
 
-// What the size comes to: at most max_batch_size sequences of session_len, at least one short sequence.
-// available_bytes: base/system_memory.h, after the weights were loaded. Throws Error with the numbers where
-// that does not fit.
-CachePlan plan_cache(const CacheSize& size, const CacheNeeds& needs, std::uint64_t available_bytes);
+// Memory that a cache may come from.
+struct CacheRoom {
+  std::int64_t free_bytes = 0;    // what the weights leave: of this the fraction is taken
+  std::int64_t usable_bytes = 0;  // what everything else leaves of that: a fraction takes no more
+};
+
+// What the size comes to: at most max_batch_size sequences of session_len. Whether that is enough, and
+// whether a size in bytes is there at all, is check_fits()'s business (engine/memory_plan.h).
+CachePlan plan_cache(const CacheSize& size, const CacheNeeds& needs, const CacheRoom& room);
+
+// "97.4 MiB", "13.71 GiB"
+std::string mib_or_gib(std::int64_t bytes);
 
 }  // namespace lmdeploy

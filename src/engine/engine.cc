@@ -15,9 +15,6 @@
 namespace lmdeploy {
 namespace {
 
-// Of a step on the CPU: with more rows than this a linear layer gets no faster per row, only the step longer.
-constexpr std::int32_t kMaxChunkLen = 512;
-
 // What steps take until they have been measured: as on slow cores. To guess too high costs some short steps;
 // too low, a long pause of everything.
 StepCost guess_cost(const ModelInfo& info, int num_threads) {
@@ -62,7 +59,7 @@ SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo
       std::min<std::int64_t>(num_blocks, std::numeric_limits<std::int32_t>::max() - 1));
   result.block_len = info.kv_layout.block_len;
   result.max_batch_size = options.max_batch_size;
-  result.max_prompt_tokens = std::min(options.max_prefill_token_num, kMaxChunkLen);
+  result.max_prompt_tokens = std::min(options.max_prefill_token_num, kMaxPromptTokens);
   const int num_threads = options.num_threads > 0 ? options.num_threads : ThreadPool::num_usable_cpus();
   result.cost = guess_cost(info, num_threads);
   result.enable_prefix_caching = options.enable_prefix_caching;

@@ -16,8 +16,9 @@ struct EngineOptions {
   std::int32_t max_prefill_token_num = 8192;  // prompt tokens of one step
   std::int32_t max_queue_len = 1024;  // requests beyond max_batch_size; past it submit() says queue_full
   std::int64_t max_queue_tokens = std::int64_t{1} << 20;  // prompt tokens that wait; past it, queue_full
-  std::int64_t cache_bytes = 0;       // of the KV cache: CachePlan::bytes of engine/cache_plan.h
-  int num_threads = 0;                // 0: all usable CPUs
+  std::int64_t cache_bytes = 0;      // of the KV cache: CachePlan::bytes of engine/cache_plan.h
+  std::int64_t workspace_bytes = 0;  // scratch of a step, known beforehand; beyond it more is taken as needed
+  int num_threads = 0;               // 0: all usable CPUs
   bool enable_prefix_caching = true;  // blocks keep their tokens for the next prompt that begins so
 };
 

@@ -30,7 +30,7 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
       scheduler_(policy),
       cost_model_(policy.cost),
       pool_(options.num_threads),
-      workspace_(host_allocator()),
+      workspace_(host_allocator(), static_cast<std::size_t>(options.workspace_bytes)),
       kv_pool_(make_kv_pool(host_allocator(), model.info(), std::int64_t{policy.num_blocks} + 1)),
       runner_(model_, ctx_, kv_pool_) {
   ctx_.pool = &pool_;

@@ -10,12 +10,16 @@
 
 namespace lmdeploy {
 
+// Prompt tokens of a step on the CPU: with more rows than this a linear layer gets no faster per row, only
+// the step longer.
+inline constexpr std::int32_t kMaxPromptTokens = 512;
+
 struct SchedulerOptions {
   std::int32_t num_blocks = 0;
   std::int32_t block_len = 64;
   std::int32_t max_batch_size = 128;  // sequences that hold blocks
   // Prompt tokens of a step: at most, and at least, whatever they take.
-  std::int32_t max_prompt_tokens = 512;
+  std::int32_t max_prompt_tokens = kMaxPromptTokens;
   std::int32_t min_prompt_tokens = 4;
   // Predicted duration up to which prompts fill a step: who arrives or aborts meanwhile waits for its end.
   double max_step_ms = 500;

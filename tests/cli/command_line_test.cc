@@ -66,6 +66,13 @@ TEST(CommandLine, RefusesByNameWhatIsNotBuilt) {
     EXPECT_THAT(failure(std::string("serve api_server MODEL ") + words), HasSubstr("not built yet")) << words;
 }
 
+TEST(CommandLine, PlansWhatIsNotServedYet) {
+  EXPECT_EQ(parse("plan MODEL --model-format awq --tp 8 --memory 24GB --cache-max-entry-count 0.4").command,
+            "plan");
+  EXPECT_THAT(failure("plan MODEL --memory 24XB"), HasSubstr("--memory"));
+  EXPECT_EQ(parse("serve api_server MODEL --memory 24GB --dry-run").command, "serve api_server");
+}
+
 TEST(CommandLine, FlagsThatAreOffAreNoRefusal) {
   EXPECT_EQ(parse("serve api_server MODEL --ssl False --enable_prefix_caching 0 --device cpu").command,
             "serve api_server");

@@ -1,0 +1,13 @@
+#pragma once
+#include <cstdint>
+#include <filesystem>
+
+#include "cli/model_options.h"
+
+namespace lmdeploy::cli {
+
+// What a server holds beside weights, cache and workspace: code and data of the program, its threads, the
+// tokenizer. Measured, not derived (docs/memory.md tells how).
+std::int64_t process_bytes(const std::filesystem::path& folder, const EngineFlags& flags);
+
+}  // namespace lmdeploy::cli

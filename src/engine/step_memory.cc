@@ -1,0 +1,90 @@
+#include "engine/step_memory.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "base/thread_pool.h"
+#include "engine/prompt_scores.h"
+#include "engine/runner.h"
+#include "engine/scheduler.h"
+
+namespace lmdeploy {
+namespace {
+
+// Contexts beyond this are rare in one piece; what their parts need more is taken when they come.
+constexpr std::int32_t kMaxContextLen = 1 << 15;
+// A question behind a long, cached conversation: few enough queries that attention divides their context
+// among the threads, many enough that each part is large.
+constexpr std::int32_t kQuestionLen = 64;
+
+// Address space in which any step lies in one piece, as it will in a workspace of its size: the logits and
+// their copy for the draw, and the scratch of the layers.
+std::size_t ample_bytes(const Model& model, std::int32_t max_batch_size) {
+  constexpr std::int64_t kLayerBytes = std::int64_t{1} << 30;
+  return static_cast<std::size_t>(2 * sizeof(float) * static_cast<std::size_t>(model.info().vocab_size) *
+                                      static_cast<std::size_t>(max_batch_size) +
+                                  kLayerBytes);
+}
+
+class StepMeter {
+ public:
+  StepMeter(const Model& model, int num_threads, std::int32_t max_batch_size)
+      : model_(model),
+        pool_(num_threads, ThreadPool::Tasks::skip),
+        workspace_(host_allocator(), ample_bytes(model, max_batch_size)),
+        kv_pool_(make_kv_pool(host_allocator(), model.info(), 1)) {
+    ctx_.pool = &pool_;
+    ctx_.allocator = &host_allocator();
+    ctx_.workspace = &workspace_;
+  }
+
+  // `num_seqs` requests that each draw: the first computes the last `num_tokens` of a context of
+  // `context_len`, the others one token each. scored: all of the first one's logits are
+  // wanted, from position 0 on.
+  void run(std::int32_t num_seqs, std::int32_t context_len, std::int32_t num_tokens, bool scored) {
+    std::vector<Sequence> sequences(static_cast<std::size_t>(num_seqs), sequence_of(1));
+    sequences.front() = sequence_of(context_len);
+    StepPlan plan;
+    for (Sequence& sequence : sequences) plan.chunks.push_back({&sequence, sequence.len() - 1, 1, true});
+    plan.chunks.front().first = context_len - num_tokens;
+    plan.chunks.front().num_tokens = num_tokens;
+    plan.num_drawn = num_seqs;
+    PromptScores scores(context_len, 0);
+    std::vector<PromptScores*> wanted(sequences.size(), nullptr);
+    if (scored) wanted.front() = &scores;
+    const std::vector<Draw> draws(sequences.size());
+    Runner(model_, ctx_, kv_pool_).run(plan, draws, wanted);
+  }
+
+  std::int64_t peak_bytes() const { return static_cast<std::int64_t>(workspace_.peak_bytes()); }
+
+ private:
+  Sequence sequence_of(std::int32_t len) const {
+    Sequence sequence;
+    sequence.token_ids.assign(static_cast<std::size_t>(len), 0);
+    sequence.block_table.assign(static_cast<std::size_t>(len / kv_pool_.block_len() + 1), 0);
+    return sequence;
+  }
+
+  const Model& model_;
+  ThreadPool pool_;
+  Workspace workspace_;
+  KvPool kv_pool_;
+  Ctx ctx_;
+};
+
+}  // namespace
+
+std::int64_t max_workspace_bytes(const Model& model, const EngineOptions& options) {
+  const std::int32_t session_len = std::min(
+      options.session_len > 0 ? options.session_len : model.info().max_position_embeddings, kMaxContextLen);
+  const std::int32_t chunk = std::min({options.max_prefill_token_num, kMaxPromptTokens, session_len});
+  StepMeter meter(model, options.num_threads, options.max_batch_size);
+  meter.run(options.max_batch_size, chunk, chunk, false);  // most rows, most logits
+  meter.run(1, chunk, chunk, true);                        // the logits of a prompt
+  for (const std::int32_t num_tokens : {1, kQuestionLen})
+    meter.run(1, session_len, std::min(num_tokens, session_len), false);
+  return meter.peak_bytes();
+}
+
+}  // namespace lmdeploy

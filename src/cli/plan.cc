@@ -60,7 +60,7 @@ class Planner {
 
   MemoryEstimate estimate() const { return estimate(options_); }
 
-  // What fits where the model as it was asked for does not; a line for each.
+  // What fits where the model as it was asked for does not; each on a new line.
   std::string what_fits() const {
     std::string lines;
     for (const Change& change : kChanges)
@@ -87,7 +87,7 @@ class Planner {
       if (change.quantizes) suppose_quantized(options);
       const MemoryPlan plan = estimate(options).plan;
       if (!plan.fits()) return {};
-      return fmt::format("  {}: {} in all, {} tokens of cache\n", change.text, mib_or_gib(plan.total_bytes()),
+      return fmt::format("\n  {}: {} in all, {} tokens of cache", change.text, mib_or_gib(plan.total_bytes()),
                          plan.cache.num_tokens);
     } catch (const Error&) {
       return {};  // this model cannot be changed so
@@ -111,7 +111,7 @@ void print_text(const Planner& planner, const MemoryEstimate& estimate, const Pl
     say(fmt::format("It does not fit: {}", error.what()));
   }
   const std::string fitting = planner.what_fits();
-  if (!fitting.empty()) say("What fits:\n" + fitting);
+  if (!fitting.empty()) say("What fits:" + fitting);
 }
 
 }  // namespace

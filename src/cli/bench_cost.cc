@@ -4,8 +4,9 @@
 
 namespace lmdeploy::cli {
 
-BenchCost::BenchCost(const HfConfig& config, const ModelInfo& info, const ops::Roofs& roofs)
-    : weight_bytes_(static_cast<double>(info.decode_read_bytes)),
+BenchCost::BenchCost(const HfConfig& config, const ModelInfo& info, const ops::Roofs& roofs, bool int8_linear)
+    : linear_peak_(int8_linear ? roofs.int8_ops : roofs.bf16_flops),
+      weight_bytes_(static_cast<double>(info.decode_read_bytes)),
       kv_bytes_per_token_(static_cast<double>(KvPool::block_bytes(info.kv_layout, info.num_layers)) /
                           info.kv_layout.block_len),
       roofs_(roofs) {
@@ -20,28 +21,24 @@ BenchCost::BenchCost(const HfConfig& config, const ModelInfo& info, const ops::R
   attention_flops_ = num_layers * 4 * query_width;  // q.k and p.v
 }
 
-double BenchCost::prefill_flops(std::int64_t num_tokens) const {
-  const auto tokens = static_cast<double>(num_tokens);
-  const double num_pairs = tokens * (tokens + 1) / 2;
-  return 2 * linear_params_ * tokens + attention_flops_ * num_pairs + 2 * head_params_;
-}
-
 double BenchCost::decode_bytes(std::int64_t batch_size, double context_len) const {
   return weight_bytes_ + static_cast<double>(batch_size) * context_len * kv_bytes_per_token_;
 }
 
-double BenchCost::decode_flops(std::int64_t batch_size, double context_len) const {
-  const double per_token = 2 * (linear_params_ + head_params_) + attention_flops_ * context_len;
-  return static_cast<double>(batch_size) * per_token;
+double BenchCost::seconds(double num_linear_tokens, double num_heads, double num_pairs) const {
+  return 2 * linear_params_ * num_linear_tokens / linear_peak_ +
+         (attention_flops_ * num_pairs + 2 * head_params_ * num_heads) / roofs_.bf16_flops;
 }
 
 double BenchCost::prefill_seconds(std::int64_t num_tokens) const {
-  return prefill_flops(num_tokens) / roofs_.bf16_flops;
+  const auto tokens = static_cast<double>(num_tokens);
+  return seconds(tokens, 1, tokens * (tokens + 1) / 2);
 }
 
 double BenchCost::decode_seconds(std::int64_t batch_size, double context_len) const {
+  const auto batch = static_cast<double>(batch_size);
   return std::max(decode_bytes(batch_size, context_len) / roofs_.read_bytes_per_s,
-                  decode_flops(batch_size, context_len) / roofs_.bf16_flops);
+                  seconds(batch, batch, batch * context_len));
 }
 
 }  // namespace lmdeploy::cli

@@ -71,14 +71,16 @@ nlohmann::ordered_json make_report(const Options& options, const std::vector<Lat
   report["median_latency_s"] = mid.total;
   report["machine_read_gb_per_s"] = machine.roofs.read_bytes_per_s / 1e9;
   report["machine_dot_gflop_per_s"] = machine.roofs.bf16_flops / 1e9;
+  report["machine_int8_gop_per_s"] = machine.roofs.int8_ops / 1e9;
   report["peak_resident_bytes"] = machine.peak_resident_bytes;
   return report;
 }
 
 void print(const nlohmann::ordered_json& report) {
   const auto value = [&](const char* key) { return report.at(key).get<double>(); };
-  fmt::print("machine   read {:.1f} GB/s, dot peak {:.0f} GFLOP/s (measured in this run)\n",
-             value("machine_read_gb_per_s"), value("machine_dot_gflop_per_s"));
+  fmt::print("machine   read {:.1f} GB/s, dot peak {:.0f} GFLOP/s, of int8 {:.0f} (measured in this run)\n",
+             value("machine_read_gb_per_s"), value("machine_dot_gflop_per_s"),
+             value("machine_int8_gop_per_s"));
   fmt::print("prefill   TTFT {:.2f} ms, {:.1f} tok/s, {:.2f} of the dot peak\n", value("median_ttft_ms"),
              value("prefill_tokens_per_s"), value("prefill_fraction_of_dot_peak"));
   if (report.contains("median_tpot_ms"))
@@ -98,7 +100,8 @@ int run(const Options& options) {
     for (int i = 0; i < options.num_iters_warmup; ++i, ++load.seed) run_load(*loaded.engine, load);
     for (int i = 0; i < options.num_iters; ++i, ++load.seed) runs.push_back(measure(*loaded.engine, load));
   });
-  const BenchCost cost(loaded.config, loaded.engine->model().info(), machine.roofs);
+  const BenchCost cost(loaded.config, loaded.engine->model().info(), machine.roofs,
+                       multiplies_int8(loaded.config, options.bench.engine));
   const nlohmann::ordered_json report = make_report(options, runs, cost, machine);
   if (options.bench.json)
     fmt::print("{}\n", report.dump());

@@ -53,13 +53,15 @@ nlohmann::ordered_json make_report(const BenchOptions& options, const std::vecto
           {"fraction_of_floor", floor_seconds(options, cost) / seconds},
           {"machine_read_gb_per_s", machine.roofs.read_bytes_per_s / 1e9},
           {"machine_dot_gflop_per_s", machine.roofs.bf16_flops / 1e9},
+          {"machine_int8_gop_per_s", machine.roofs.int8_ops / 1e9},
           {"peak_resident_bytes", machine.peak_resident_bytes}};
 }
 
 void print(const nlohmann::ordered_json& report) {
   const auto value = [&](const char* key) { return report.at(key).get<double>(); };
-  fmt::print("machine     read {:.1f} GB/s, dot peak {:.0f} GFLOP/s (measured in this run)\n",
-             value("machine_read_gb_per_s"), value("machine_dot_gflop_per_s"));
+  fmt::print("machine     read {:.1f} GB/s, dot peak {:.0f} GFLOP/s, of int8 {:.0f} (measured in this run)\n",
+             value("machine_read_gb_per_s"), value("machine_dot_gflop_per_s"),
+             value("machine_int8_gop_per_s"));
   fmt::print("throughput  {:.2f} requests/s, {:.1f} total tok/s, {:.1f} output tok/s\n",
              value("requests_per_s"), value("total_tokens_per_s"), value("output_tokens_per_s"));
   fmt::print("TTFT        p50 {:.1f} ms, p99 {:.1f} ms\n", value("p50_ttft_ms"), value("p99_ttft_ms"));
@@ -79,7 +81,8 @@ int run(const BenchOptions& options) {
     run_load(*loaded.engine, warm_up);
     times = run_load(*loaded.engine, options.load);
   });
-  const BenchCost cost(loaded.config, loaded.engine->model().info(), machine.roofs);
+  const BenchCost cost(loaded.config, loaded.engine->model().info(), machine.roofs,
+                       multiplies_int8(loaded.config, options.engine));
   const nlohmann::ordered_json report = make_report(options, times, cost, machine);
   if (options.json)
     fmt::print("{}\n", report.dump());

@@ -31,6 +31,10 @@ std::string storage(const HfConfig& config, const EngineFlags& flags) {
 
 }  // namespace
 
+bool multiplies_int8(const HfConfig& config, const EngineFlags& flags) {
+  return config.quantization && (config.quantization->int8_activations || flags.w4_arithmetic == "fast");
+}
+
 LoadOptions load_options(const std::string& dtype, const EngineFlags& flags) {
   LoadOptions options;
   options.dtype = parse_dtype(dtype);

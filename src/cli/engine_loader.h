@@ -34,6 +34,8 @@ LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, co
 // How the folder is read, without the text that centres keys of 4 bits: what an outline needs. dtype: auto,
 // float32, float16, bfloat16.
 LoadOptions load_options(const std::string& dtype, const EngineFlags& flags);
+// Whether the layers of such a folder, so loaded, meet activations in int8.
+bool multiplies_int8(const HfConfig& config, const EngineFlags& flags);
 
 // The weights alone, packed with the threads of `ctx`.
 std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, const std::string& dtype,

@@ -24,7 +24,7 @@ Action setup_lite_auto_awq(CLI::App& app) {
                "Search each input's scales for the least error, with clipping: slower, better (off)");
   app.add_flag(
       "--gptq", options->gptq,
-      "Round by GPTQ after scaling, in AWQ's format: the best of these, three passes instead of one (off)");
+      "Round by GPTQ after scaling, in AWQ's format; with --search-scale True the best of all, slower (off)");
   add_lite_eval_options(app, *options);
   return [options] { return run_lite(*options); };
 }

@@ -65,7 +65,7 @@ class Decoder::Pass {
     begin(slice);
     residual_ = residual;
     const View query = store_keys(layer_idx, slice);
-    finish_layer(model_.weights_.layers[layer_idx], query, layer_idx, slice.rows);
+    if (!query.empty()) finish_layer(model_.weights_.layers[layer_idx], query, layer_idx, slice.rows);
   }
 
  private:
@@ -74,8 +74,9 @@ class Decoder::Pass {
   }
   View rows(const View& buffer) const { return buffer.rows(0, num_rows_); }
 
-  void see(LinearInput input, const View& x) const {
-    if (observe_ != nullptr && *observe_) (*observe_)(input, x);
+  // Whether what follows is wanted.
+  bool see(LinearInput input, const View& x) const {
+    return observe_ == nullptr || !*observe_ || (*observe_)(input, x);
   }
 
   void begin(const BatchSlice& slice) {
@@ -91,11 +92,12 @@ class Decoder::Pass {
       ops::embed(ctx_, slice.token_ids, weights.embedding, rows(residual_));
   }
 
-  // The first half of a layer, which every token needs. Returns the queries, [m, num_heads, head_dim].
+  // The first half of a layer, which every token needs. Returns the queries, [m, num_heads, head_dim];
+  // empty: the observer wants no more.
   View store_keys(std::size_t layer_idx, const BatchSlice& slice) {
     const DecoderLayer& layer = model_.weights_.layers[layer_idx];
     layer.input_norm.apply(ctx_, rows(residual_), rows(normed_));
-    see(LinearInput::qkv, rows(normed_));
+    if (!see(LinearInput::qkv, rows(normed_))) return {};
     layer.attention.project(ctx_, rows(normed_), rows(rope_table_), rows(qkv_));
     ops::store_kv(ctx_, layer.attention.key(rows(qkv_)), layer.attention.value(rows(qkv_)), slice.slots,
                   pool_.layer(static_cast<int>(layer_idx)));
@@ -120,13 +122,13 @@ class Decoder::Pass {
     const float scale = 1 / std::sqrt(static_cast<float>(model_.head_dim_));
     ops::attention(ctx_, query, pool_.layer(static_cast<int>(layer_idx)),
                    attention_rows.batch(scale, layer.attention.sliding_window), rows(attended_));
-    see(LinearInput::attention_output, rows(attended_));
+    if (!see(LinearInput::attention_output, rows(attended_))) return;
     layer.attention.output.apply(ctx_, rows(attended_), rows(residual_), true);
     layer.post_attention_norm.apply(ctx_, rows(residual_), rows(normed_));
-    see(LinearInput::gate_up, rows(normed_));
+    if (!see(LinearInput::gate_up, rows(normed_))) return;
     layer.mlp.gate_up.apply(ctx_, rows(normed_), rows(gate_up_));
     ops::silu_mul(ctx_, rows(gate_up_), rows(activated_));
-    see(LinearInput::down, rows(activated_));
+    if (!see(LinearInput::down, rows(activated_))) return;
     layer.mlp.down.apply(ctx_, rows(activated_), rows(residual_), true);
   }
 

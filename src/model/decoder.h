@@ -41,8 +41,8 @@ class Decoder final : public Model {
   const ModelInfo& info() const override { return info_; }
   void forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const override;
 
-  // One layer alone, for calibration: takes `residual`, [num_tokens, hidden_size] f32, through it in place.
-  // Token ids and logits_rows do not matter.
+  // One layer alone, for calibration: takes `residual`, [num_tokens, hidden_size] f32, through it in place,
+  // or as far as `observe` wants it. Token ids and logits_rows do not matter.
   void forward_layer(Ctx& ctx, int layer_idx, const Batch& batch, KvPool& pool, const View& residual,
                      const LinearObserver& observe) const;
 

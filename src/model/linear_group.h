@@ -14,8 +14,9 @@ namespace lmdeploy {
 enum class LinearInput : std::uint8_t { qkv, attention_output, gate_up, down };
 inline constexpr std::size_t kNumLinearInputs = 4;
 
-// Sees the rows that linear layers read: [m, k] of the weight dtype.
-using LinearObserver = std::function<void(LinearInput input, const View& x)>;
+// Sees the rows that linear layers read: [m, k] of the weight dtype. False ends the layer there: for these
+// rows the rest of it is not wanted.
+using LinearObserver = std::function<bool(LinearInput input, const View& x)>;
 
 // Linear layers with a common input. Dividing its channels where they are made and multiplying the layers'
 // columns changes nothing (SmoothQuant section 4, AWQ section 3.2). Names stand below the layer's prefix,

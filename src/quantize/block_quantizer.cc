@@ -25,14 +25,15 @@ BlockQuantizer::BlockQuantizer(Ctx& ctx, const BlockSource& source, const Recipe
                                const StreamShape& shape, std::function<void()> after_sample)
     : ctx_(ctx), source_(source), recipe_(recipe), shape_(shape), after_sample_(std::move(after_sample)) {}
 
-std::unique_ptr<CalibrationProbe> BlockQuantizer::run(std::int64_t layer_idx, const StreamReader& input,
-                                                      StreamWriter* output, bool gram) {
-  ProbeOptions options;
-  options.gram = gram;
-  options.num_tokens = shape_.num_samples * shape_.seqlen;
-  auto probe = std::make_unique<CalibrationProbe>(ctx_, source_.config, source_.dtype, options);
+// The samples through the layer as it is in the 16-bit model.
+std::unique_ptr<CalibrationProbe> BlockQuantizer::run_full(std::int64_t layer_idx, BlockStreams& streams) {
+  auto probe = std::make_unique<CalibrationProbe>(ctx_, source_.config, source_.dtype, num_tokens());
+  const auto see = [&](LinearInput which, const View& x) {
+    probe->input(which).see(ctx_, x);
+    return true;
+  };
   BlockRunner(ctx_, source_, layer_idx, shape_)
-      .run(input, output, [&](LinearInput which, const View& x) { probe->see(which, x); }, after_sample_);
+      .run(*streams.full_in, pointer(streams.full_out), see, after_sample_);
   return probe;
 }
 
@@ -40,7 +41,7 @@ std::unique_ptr<CalibrationProbe> BlockQuantizer::run(std::int64_t layer_idx, co
 QuantizedBlock BlockQuantizer::statistics(std::int64_t layer_idx, CalibrationProbe& probe) const {
   QuantizedBlock result;
   for (const LinearGroup& group : source_.architecture.linear_groups) {
-    const CalibrationStatistics& seen = probe.input(group.input).statistics;
+    const CalibrationStatistics& seen = probe.input(group.input).statistics();
     for (const std::string& linear : group.linears) {
       const std::string name = layer_prefix(layer_idx) + linear;
       result.tensors.push_back({name + ".input_abs_max", vector_tensor(ctx_, seen.abs_max())});
@@ -54,7 +55,7 @@ QuantizedBlock BlockQuantizer::statistics(std::int64_t layer_idx, CalibrationPro
 QuantizedBlock BlockQuantizer::quantize(std::int64_t layer_idx, BlockStreams& streams) {
   const auto start = std::chrono::steady_clock::now();
   std::unique_ptr<CalibrationProbe> full;
-  if (streams.full_in) full = run(layer_idx, *streams.full_in, pointer(streams.full_out), false);
+  if (streams.full_in) full = run_full(layer_idx, streams);
   QuantizedBlock result = recipe_.rounding == Recipe::Rounding::nothing
                               ? statistics(layer_idx, *full)
                               : round(layer_idx, std::move(full), streams);
@@ -66,16 +67,41 @@ QuantizedBlock BlockQuantizer::round(std::int64_t layer_idx, std::unique_ptr<Cal
                                      BlockStreams& streams) {
   BlockRounder block(ctx_, source_, recipe_, layer_idx);
   if (full && recipe_.scaling != Recipe::Scaling::none) block.scale(*full);
-  if (!streams.quantized_in) {
-    block.round(full.get(), false);
+  if (recipe_.rounding != Recipe::Rounding::gptq) {
+    block.round_to_nearest(full.get());
     return block.take();
   }
   full.reset();
-  block.round(run(layer_idx, *streams.quantized_in, nullptr, true).get(), true);
-  if (streams.quantized_out)  // the checkpoint now has what was rounded
+  round_by_gptq(layer_idx, block, streams);
+  return block.take();
+}
+
+// Group after group: what the layers of one read comes from those that were rounded before it.
+void BlockQuantizer::round_by_gptq(std::int64_t layer_idx, BlockRounder& block, BlockStreams& streams) {
+  BlockRunner exact(ctx_, source_, layer_idx, shape_);  // a copy of the weights: scaled, not rounded yet
+  for (const LinearGroup& group : source_.architecture.linear_groups)
+    block.round_by_gptq(group, gather(layer_idx, group.input, exact, streams));
+  if (streams.quantized_out)
     BlockRunner(ctx_, source_, layer_idx, shape_)
         .run(*streams.quantized_in, pointer(streams.quantized_out), {}, after_sample_);
-  return block.take();
+}
+
+// The same samples through the layer of the 16-bit model and through what the checkpoint has of it by now.
+GptqInputs BlockQuantizer::gather(std::int64_t layer_idx, LinearInput input, BlockRunner& exact,
+                                  const BlockStreams& streams) {
+  const std::int64_t k = num_channels(source_.config, input);
+  GptqInputs result(ctx_, k, source_.dtype, num_tokens());
+  BlockRunner now(ctx_, source_, layer_idx, shape_);
+  const Workspace::Scope scope(*ctx_.workspace);
+  const View exact_rows = ctx_.workspace->take(source_.dtype, {shape_.seqlen, k});
+  const View rows = ctx_.workspace->take(source_.dtype, {shape_.seqlen, k});
+  for (std::int64_t sample_idx = 0; sample_idx < shape_.num_samples; sample_idx++) {
+    exact.read_input(*streams.full_in, sample_idx, input, exact_rows);
+    now.read_input(*streams.quantized_in, sample_idx, input, rows);
+    result.add(ctx_, exact_rows, rows);
+    after_sample_();
+  }
+  return result;
 }
 
 }  // namespace lmdeploy

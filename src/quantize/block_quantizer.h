@@ -22,9 +22,12 @@ class BlockQuantizer {
   QuantizedBlock quantize(std::int64_t layer_idx, BlockStreams& streams);
 
  private:
-  std::unique_ptr<CalibrationProbe> run(std::int64_t layer_idx, const StreamReader& input,
-                                        StreamWriter* output, bool gram);
+  std::int64_t num_tokens() const { return shape_.num_samples * shape_.seqlen; }
+  std::unique_ptr<CalibrationProbe> run_full(std::int64_t layer_idx, BlockStreams& streams);
   QuantizedBlock round(std::int64_t layer_idx, std::unique_ptr<CalibrationProbe> full, BlockStreams& streams);
+  void round_by_gptq(std::int64_t layer_idx, BlockRounder& block, BlockStreams& streams);
+  GptqInputs gather(std::int64_t layer_idx, LinearInput input, BlockRunner& exact,
+                    const BlockStreams& streams);
   QuantizedBlock statistics(std::int64_t layer_idx, CalibrationProbe& probe) const;
 
   Ctx& ctx_;

@@ -6,7 +6,7 @@
 #include "quantize/block_scaling.h"
 #include "quantize/calibration_probe.h"
 #include "quantize/file_tensors.h"
-#include "quantize/gptq.h"
+#include "quantize/gptq_inputs.h"
 #include "quantize/recipe.h"
 #include "quantize/report.h"
 
@@ -27,10 +27,13 @@ class BlockRounder {
   // Scales what can be scaled, by what the 16-bit activations came to.
   void scale(CalibrationProbe& probe);
 
-  // probe: of the activations that the scaled layers read, or of the 16-bit model's; null without data.
-  void round(CalibrationProbe* probe, bool probe_is_scaled);
+  // All of the layer. probe: of the 16-bit model's activations; null without data.
+  void round_to_nearest(CalibrationProbe* probe);
 
-  QuantizedBlock take() { return std::move(result_); }
+  // One group. read: of what its layers read now, scaled.
+  void round_by_gptq(const LinearGroup& group, GptqInputs read);
+
+  QuantizedBlock take();
 
  private:
   // What calibration knows of what a group of linear layers reads.
@@ -44,7 +47,7 @@ class BlockRounder {
   bool is_scaled(const LinearGroup& group) const;
   bool is_clipped(const LinearGroup& group, std::int64_t group_size) const;
   std::vector<float> scales_of(const LinearGroup& group, const InputProbe& input) const;
-  Inputs inputs_of(const LinearGroup& group, InputProbe& probe, bool probe_is_scaled) const;
+  Inputs inputs_of(const LinearGroup& group, const InputProbe& probe) const;
   QuantizedLinear rounded(const View& weight, const Inputs& inputs) const;
   void round_linear(const std::string& name, const Inputs& inputs);
   void keep_changed_makers();

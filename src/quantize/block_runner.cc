@@ -38,6 +38,29 @@ void BlockRunner::run(const StreamReader& input, StreamWriter* output, const Lin
                       const std::function<void()>& after_sample) {
   const Workspace::Scope scope(*ctx_.workspace);
   const View hidden = ctx_.workspace->take(DType::f32, {shape_.seqlen, shape_.hidden_size});
+  for (std::int64_t sample_idx = 0; sample_idx < shape_.num_samples; sample_idx++) {
+    input.read(ctx_, sample_idx, hidden);
+    run_sample(hidden, observe);
+    if (output != nullptr) output->write(ctx_, sample_idx, hidden);
+    after_sample();
+  }
+}
+
+void BlockRunner::read_input(const StreamReader& input, std::int64_t sample_idx, LinearInput which,
+                             const View& rows) {
+  const Workspace::Scope scope(*ctx_.workspace);
+  const View hidden = ctx_.workspace->take(DType::f32, {shape_.seqlen, shape_.hidden_size});
+  input.read(ctx_, sample_idx, hidden);
+  std::int64_t num_seen = 0;  // the layer computes chunk after chunk
+  run_sample(hidden, [&](LinearInput seen, const View& x) {
+    if (seen != which) return true;
+    ops::cast(ctx_, x, rows.rows(num_seen, x.dim(0)));
+    num_seen += x.dim(0);
+    return false;
+  });
+}
+
+void BlockRunner::run_sample(const View& hidden, const LinearObserver& observe) {
   const auto len = static_cast<std::int32_t>(shape_.seqlen);
   const std::int32_t starts[] = {0, len};
   Batch batch;
@@ -47,12 +70,7 @@ void BlockRunner::run(const StreamReader& input, StreamWriter* output, const Lin
   batch.context_lens = {&len, 1};
   batch.block_tables = block_table_;
   batch.max_blocks = static_cast<std::int32_t>(block_table_.size());
-  for (std::int64_t sample_idx = 0; sample_idx < shape_.num_samples; sample_idx++) {
-    input.read(ctx_, sample_idx, hidden);
-    layer_->forward_layer(ctx_, 0, batch, pool_, hidden, observe);
-    if (output != nullptr) output->write(ctx_, sample_idx, hidden);
-    after_sample();
-  }
+  layer_->forward_layer(ctx_, 0, batch, pool_, hidden, observe);
 }
 
 void write_embeddings(Ctx& ctx, const BlockSource& source, const CalibrationSamples& samples,

@@ -21,12 +21,19 @@ class BlockRunner {
  public:
   BlockRunner(Ctx& ctx, const BlockSource& source, std::int64_t layer_idx, const StreamShape& shape);
 
-  // Each sample of `input` through the layer, from an empty cache; to `output` unless it is null.
-  // after_sample is called between samples and may throw.
+  // Each sample of `input` through the layer, from an empty cache; to `output` unless it is null, which wants
+  // an observer that ends nothing. after_sample is called between samples and may throw.
   void run(const StreamReader& input, StreamWriter* output, const LinearObserver& observe,
            const std::function<void()>& after_sample);
 
+  // What the linear layers with the input `which` read of one sample: [seqlen, k] of the weight dtype.
+  // Computes no more of the layer than that takes.
+  void read_input(const StreamReader& input, std::int64_t sample_idx, LinearInput which, const View& rows);
+
  private:
+  // hidden: [seqlen, hidden_size] f32, the sample, taken through the layer in place.
+  void run_sample(const View& hidden, const LinearObserver& observe);
+
   Ctx& ctx_;
   StreamShape shape_;
   std::unique_ptr<Decoder> layer_;

@@ -5,6 +5,11 @@
 #include "ops/ops.h"
 
 namespace lmdeploy {
+namespace {
+
+constexpr std::int64_t kMaxKeptTokens = 4'096;
+
+}  // namespace
 
 std::int64_t num_channels(const HfConfig& config, LinearInput input) {
   switch (input) {
@@ -19,31 +24,26 @@ std::int64_t num_channels(const HfConfig& config, LinearInput input) {
   CHECK(false, "input {}", static_cast<int>(input));
 }
 
-CalibrationProbe::CalibrationProbe(Ctx& ctx, const HfConfig& config, DType dtype, const ProbeOptions& options)
-    : ctx_(ctx) {
-  const std::int64_t num_kept = std::min(options.num_tokens, options.max_kept_tokens);
-  keep_every_ = (options.num_tokens + num_kept - 1) / num_kept;
-  for (std::size_t i = 0; i < kNumLinearInputs; i++) {
-    const std::int64_t k = num_channels(config, static_cast<LinearInput>(i));
-    inputs_[i] = std::make_unique<InputProbe>(
-        InputProbe{CalibrationStatistics(k), std::nullopt, Tensor(*ctx.allocator, dtype, {num_kept, k})});
-    if (options.gram) inputs_[i]->gram.emplace(ctx, k);
-  }
+InputProbe::InputProbe(Ctx& ctx, std::int64_t k, DType dtype, std::int64_t num_tokens)
+    : statistics_(k),
+      kept_(*ctx.allocator, dtype, {std::min(num_tokens, kMaxKeptTokens), k}),
+      keep_every_((num_tokens + kMaxKeptTokens - 1) / kMaxKeptTokens) {}
+
+void InputProbe::see(Ctx& ctx, const View& x) {
+  keep(ctx, x);  // counts on from statistics_.num_rows()
+  statistics_.add(ctx, x);
 }
 
-void CalibrationProbe::see(LinearInput input, const View& x) {
-  InputProbe& probe = this->input(input);
-  keep(probe, x);  // counts on from statistics.num_rows()
-  probe.statistics.add(ctx_, x);
-  if (probe.gram) probe.gram->add(x);
-}
-
-void CalibrationProbe::keep(InputProbe& probe, const View& x) const {
-  const std::int64_t first = probe.statistics.num_rows();
+void InputProbe::keep(Ctx& ctx, const View& x) {
+  const std::int64_t first = statistics_.num_rows();
   const std::int64_t skipped = (keep_every_ - first % keep_every_) % keep_every_;
-  for (std::int64_t row = skipped; row < x.dim(0) && probe.num_kept < probe.kept.shape()[0];
-       row += keep_every_)
-    ops::cast(ctx_, x.rows(row, 1), probe.kept.view().rows(probe.num_kept++, 1));
+  for (std::int64_t row = skipped; row < x.dim(0) && num_kept_ < kept_.shape()[0]; row += keep_every_)
+    ops::cast(ctx, x.rows(row, 1), kept_.view().rows(num_kept_++, 1));
+}
+
+CalibrationProbe::CalibrationProbe(Ctx& ctx, const HfConfig& config, DType dtype, std::int64_t num_tokens) {
+  for (std::size_t i = 0; i < kNumLinearInputs; i++)
+    inputs_.emplace_back(ctx, num_channels(config, static_cast<LinearInput>(i)), dtype, num_tokens);
 }
 
 }  // namespace lmdeploy

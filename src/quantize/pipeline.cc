@@ -14,11 +14,14 @@ class Pipeline {
         samples_(samples),
         work_(work),
         shape_(stream_shape(source, samples)),
-        uses_full_(recipe.needs_full_stream(samples.num_samples > 0)),
+        uses_full_(samples.num_samples > 0),
         uses_quantized_(recipe.needs_quantized_stream()) {}
 
-  // How often each sample passes through each layer.
-  std::int64_t num_passes() const { return (uses_full_ ? 1 : 0) + (uses_quantized_ ? 2 : 0); }
+  // How often each sample is taken to each layer.
+  std::int64_t num_passes() const {
+    const auto num_groups = std::ssize(source_.architecture.linear_groups);
+    return (uses_full_ ? 1 : 0) + (uses_quantized_ ? num_groups + 1 : 0);
+  }
 
   void embed() {
     if (uses_full_) embed(Stream::full);

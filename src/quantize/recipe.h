@@ -31,10 +31,7 @@ struct Recipe {
   bool symmetric = false;
   DType scale_dtype = DType::f16;
 
-  // Activations of the 16-bit model are looked at; those of the layers quantised so far are.
-  bool needs_full_stream(bool has_samples) const {
-    return has_samples && (scaling != Scaling::none || rounding != Rounding::gptq);
-  }
+  // Activations behind the layers quantised so far are looked at, beside those of the 16-bit model.
   bool needs_quantized_stream() const { return rounding == Rounding::gptq; }
 
   std::int64_t group_size_of(std::int64_t num_inputs) const {

@@ -103,8 +103,7 @@ void check_recipe(const BlockSource& source, const Recipe& recipe, const SampleO
 void check_space(const fs::path& folder, const BlockSource& source, const Recipe& recipe,
                  const SampleOptions& samples) {
   const StreamShape shape{samples.num_samples, samples.seqlen, source.config.hidden_size};
-  const std::uint64_t num_streams = (recipe.needs_full_stream(samples.num_samples > 0) ? 1U : 0U) +
-                                    (recipe.needs_quantized_stream() ? 1U : 0U);
+  const std::uint64_t num_streams = recipe.needs_quantized_stream() ? 2 : 1;
   // Each layer's input and output; the layers, and the result made of them, which keeps what stays 16-bit.
   const std::uint64_t needed = 2 * num_streams * shape.bytes() + 2 * quantized_bytes(source, recipe);
   std::error_code failure;

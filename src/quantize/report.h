@@ -14,7 +14,8 @@ namespace lmdeploy {
 // What rounding has done to one linear layer.
 struct LinearReport {
   std::string name;  // as in the checkpoint, without ".weight"
-  // |X (W - W')^T| / |X W^T| over kept calibration inputs X, W after scaling; |W - W'| / |W| without data.
+  // |X (W - W')^T| / |X W^T| over kept calibration inputs X, W after scaling and what makes up for
+  // drift; |W - W'| / |W| without data.
   double relative_error = 0;
   double clipped = 0;            // share of the weights that lie beyond the ends of their grid
   std::int64_t zero_inputs = 0;  // channels that calibration never saw alive

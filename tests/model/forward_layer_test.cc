@@ -69,12 +69,26 @@ TEST_P(ForwardLayer, TheObserverSeesWhatEachGroupReads) {
   by_layers(random_ids(23, 97, 1), [&](LinearInput input, const View& x) {
     EXPECT_EQ(x.dim(0), 23);
     seen[input] += static_cast<int>(x.dim(1));
+    return true;
   });
   const int layers = decoder_->info().num_layers;
   EXPECT_EQ(seen[LinearInput::qkv], layers * config_.hidden_size);
   EXPECT_EQ(seen[LinearInput::attention_output], layers * config_.num_attention_heads * config_.head_dim);
   EXPECT_EQ(seen[LinearInput::gate_up], layers * config_.hidden_size);
   EXPECT_EQ(seen[LinearInput::down], layers * config_.intermediate_size);
+}
+
+TEST_P(ForwardLayer, TheObserverEndsTheLayer) {
+  for (const auto last :
+       {LinearInput::qkv, LinearInput::attention_output, LinearInput::gate_up, LinearInput::down}) {
+    std::vector<LinearInput> seen;
+    by_layers(random_ids(23, 97, 1), [&](LinearInput input, const View&) {
+      seen.push_back(input);
+      return input != last;
+    });
+    EXPECT_EQ(std::ssize(seen), decoder_->info().num_layers * (static_cast<int>(last) + 1));
+    EXPECT_EQ(seen.back(), last);
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(Goldens, ForwardLayer,

@@ -9,6 +9,7 @@
 #include "model/model_session.h"
 #include "quantize/gram.h"
 #include "quantize/matrices.h"
+#include "quantize/round_to_nearest.h"
 
 namespace lmdeploy::testing {
 namespace {
@@ -111,6 +112,27 @@ TEST_F(InputDriftTest, AShareOfItGoesAShareOfTheWay) {
     const float from = weight.view().as<float>()[i], to = whole.view().as<float>()[i];
     ASSERT_NEAR(half.view().as<float>()[i], (from + to) / 2, 1e-5F * (1 + std::abs(from)));
   }
+}
+
+// On tokens that calibration has not seen, and after rounding: what it is for.
+TEST_F(InputDriftTest, WhatIsRoundedErrsLessOnHeldTokens) {
+  constexpr std::int64_t kTokens = 600, kInputs = 64;
+  make_inputs(2 * kTokens, kInputs, 0.1F);
+  const View exact = exact_.view(), x = x_.view();
+  Gram gram(cpu_.ctx, kInputs);
+  gram.add(x.rows(0, kTokens));
+  InputDrift drift(cpu_.ctx, kInputs);
+  drift.add(exact.rows(0, kTokens), x.rows(0, kTokens));
+  const ErrorFeedback feedback = make_error_feedback(cpu_.ctx, gram.matrix(), {});
+  const auto held_error = [&](float share) {
+    const Tensor weight = random_matrix(16, kInputs, 9), target = random_matrix(16, kInputs, 9);
+    correct_drift(cpu_.ctx, target, drift.matrix(), feedback, share);
+    QuantizedLinear rounded = round_to_nearest(cpu_.ctx, target, {{4, 32}});
+    round_with_feedback(cpu_.ctx, target, feedback, rounded);
+    dequantize(rounded, target);
+    return output_error(exact.rows(kTokens, kTokens), weight, x.rows(kTokens, kTokens), target);
+  };
+  EXPECT_LT(held_error(0.5F), 0.7 * held_error(0));
 }
 
 TEST_F(InputDriftTest, WithoutDriftNothingChanges) {

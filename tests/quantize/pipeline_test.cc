@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <fstream>
 #include <sstream>
 
@@ -74,6 +75,27 @@ TEST_P(PipelineTest, GptqErrsLess) {
   for (std::size_t i = 0; i < nearest[0].linears.size(); i++)  // the first layer's inputs are the same
     EXPECT_LT(gptq[0].linears[i].relative_error, nearest[0].linears[i].relative_error)
         << gptq[0].linears[i].name;
+}
+
+// As a whole, on tokens that calibration has not seen.
+TEST_P(PipelineTest, GptqLosesLessOfTheModel) {
+  samples_ = TinyModel::samples(8, 100);
+  const Ids held = random_ids(200, 1200, 77);
+  const auto logits_of = [&](const fs::path& folder) {
+    const auto model = load_model(cpu_.ctx, folder, {});
+    return ModelSession(cpu_.ctx, *model, 1, 256).prefill(0, held, 200);
+  };
+  const std::vector<Logits> exact = logits_of(model_.folder());
+  const auto loss = [&](Recipe::Rounding rounding) {
+    quantize(rounding_name(rounding), awq_recipe(rounding));
+    const std::vector<Logits> logits = logits_of(root_ / rounding_name(rounding));
+    double sum = 0;
+    for (std::size_t t = 0; t < held.size(); t++)
+      for (std::size_t i = 0; i < logits[t].size(); i++)
+        sum += std::pow(static_cast<double>(logits[t][i]) - exact[t][i], 2);
+    return sum;
+  };
+  EXPECT_LT(loss(Recipe::Rounding::gptq), 0.9 * loss(Recipe::Rounding::nearest));
 }
 
 TEST_P(PipelineTest, AResumedRunMakesTheSameFiles) {

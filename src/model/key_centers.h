@@ -22,8 +22,11 @@ struct KeyCenters {
 // [num_kv_heads, head_dim].
 inline constexpr const char* kKeyCentersFile = "kv_centers.safetensors";
 
-// Means over the keys of a text, computed as one sequence in a cache of the weights' dtype.
-KeyCenters measure_key_centers(Ctx& ctx, const Model& model, std::span<const std::int32_t> text_ids);
+// What the keys of a text, computed as one sequence in a cache of the weights' dtype, would be in the mean
+// over all positions of a longer context: slow channels turn little in a short text, and its own mean would
+// stay in them at positions beyond it. inv_freq: [head_dim / 2], the model's (Rope).
+KeyCenters measure_key_centers(Ctx& ctx, const Model& model, std::span<const float> inv_freq,
+                               std::span<const std::int32_t> text_ids);
 
 // Throws Error where a tensor is missing, of another shape, or holds a number that is not finite.
 KeyCenters read_key_centers(const std::filesystem::path& folder, const Model& model);

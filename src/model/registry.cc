@@ -14,10 +14,11 @@ const std::vector<Architecture>& architectures() {
 }
 
 KeyCenters find_key_centers(Ctx& ctx, const Decoder& decoder, const std::filesystem::path& folder,
+                            std::span<const float> inv_freq,
                             const std::vector<std::int32_t>& calibration_ids) {
   if (std::filesystem::exists(folder / kKeyCentersFile)) return read_key_centers(folder, decoder);
   if (calibration_ids.empty()) return {{}, "nothing: no tokenizer and no " + std::string(kKeyCentersFile)};
-  return measure_key_centers(ctx, decoder, calibration_ids);
+  return measure_key_centers(ctx, decoder, inv_freq, calibration_ids);
 }
 
 // Whoever names a format takes the folder for something: another one is a mistake in one of the two.
@@ -62,10 +63,12 @@ std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& f
   WeightReader reader(ctx, std::make_shared<const Checkpoint>(folder), formats);
   DecoderWeights weights = read_decoder({config, reader, options}, architecture);
   reader.warn_about_unread();
-  Rope rope = make_rope(config.rope, config.head_dim, config.max_position_embeddings, options.session_len);
-  auto decoder = std::make_unique<Decoder>(config, std::move(rope), std::move(weights), options.block_len);
+  const Rope rope =
+      make_rope(config.rope, config.head_dim, config.max_position_embeddings, options.session_len);
+  auto decoder = std::make_unique<Decoder>(config, rope, std::move(weights), options.block_len);
   if (options.kv_bits == 4)
-    decoder->quantize_cache(4, find_key_centers(ctx, *decoder, folder, options.calibration_ids));
+    decoder->quantize_cache(4,
+                            find_key_centers(ctx, *decoder, folder, rope.inv_freq, options.calibration_ids));
   else
     decoder->quantize_cache(options.kv_bits, {});
   return decoder;

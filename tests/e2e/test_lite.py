@@ -119,14 +119,19 @@ def test_a_full_disk_says_what_is_missing(tmp_path):
     assert "are missing" in result.stderr and "--resume" not in result.stderr
 
 
-@pytest.mark.parametrize("command, suffix", [("auto_gptq", ".g_idx"), ("smooth_quant", ".weight_scale")])
-def test_the_other_formats(command, suffix, tmp_path):
-    size = ["--w-group-size", "64"] if command == "auto_gptq" else []
+@pytest.mark.parametrize("command, options, suffix, rounding", [
+    ("auto_awq", ["--w-group-size", "64", "--search-scale", "True", "--gptq"], ".qzeros", "AWQ's search, GPTQ"),
+    ("auto_gptq", ["--w-group-size", "64"], ".g_idx", "none, GPTQ"),
+    ("smooth_quant", [], ".weight_scale", "SmoothQuant, to nearest"),
+])
+def test_the_other_recipes(command, options, suffix, rounding, tmp_path):
     result = lite(command, tmp_path / "out", "--calib-dataset", TEXT, "--calib-samples", "2", "--calib-seqlen", "96",
-                  "--no-eval", *size)
+                  "--no-eval", *options)
     assert result.returncode == 0, result.stderr
     header = (tmp_path / "out/model.safetensors").read_bytes()[:200_000].decode("latin-1")
     assert f"model.layers.29.mlp.down_proj{suffix}" in header
+    recipe = json.loads((tmp_path / "out/quantization_report.json").read_text())["recipe"]
+    assert f"{recipe['scaling']}, {recipe['rounding']}" == rounding
 
 
 def test_statistics_alone(tmp_path):

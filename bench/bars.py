@@ -5,8 +5,9 @@
         [--llama-bench PATH --small-gguf FILE --large-gguf FILE] [--rounds 3]
 
 FOLDER comes from `build/release/make_model internlm2_5-1_8b FOLDER`; the GGUF files hold the same weights in bf16
-(llama.cpp's convert_hf_to_gguf.py on the small folder and on one made with --arch llama). Runs are interleaved, the
-figure is the median of the rounds. Nothing else should run on the machine. Needs Python's standard library only.
+(llama.cpp's convert_hf_to_gguf.py on the small folder and on one made with --arch llama). With `--w4 FOLDER` (the same
+with --format awq) and `--q4-gguf FILE` (llama-quantize FILE Q4_0) the bars of 4-bit weights follow; without --small
+they come alone. Runs are interleaved, the figure is the median of the rounds. Nothing else should run on the machine. Needs Python's standard library only.
 """
 import argparse
 import json
@@ -76,14 +77,35 @@ def ceilings(options, model):
          max(r["peak_resident_bytes"] - weights for run in runs for r in run) / 1e6)
 
 
-def peer(options, name, model, gguf, output_len):
+def peer(options, name, model, gguf, output_len, wanted_of_peer=(">= 2", ">= 1.05")):
     pairs = [(latency(options, model, input_len=512, output_len=output_len, num_iters=2),
               llama(options, gguf, 512, output_len)) for _ in range(options.rounds)]
     ours = ("prefill_tokens_per_s", "decode_tokens_per_s")
-    for idx, (phase, wanted) in enumerate((("prefill", ">= 2"), ("decode", ">= 1.05"))):
+    for idx, (phase, wanted) in enumerate(zip(("prefill", "decode"), wanted_of_peer)):
         show(f"{name} {phase}, of llama.cpp's", wanted,
              statistics.median(run[ours[idx]] / theirs[idx] for run, theirs in pairs),
              f"{spread([run[ours[idx]] for run, _ in pairs])} against {spread([theirs[idx] for _, theirs in pairs])} tok/s")
+
+
+def quantised(options, model):
+    short = [latency(options, model, input_len=32, output_len=64, num_iters=2) for _ in range(options.rounds)]
+    prompt = [latency(options, model, input_len=512, output_len=2, num_iters=3) for _ in range(options.rounds)]
+    long = latency(options, model, input_len=4096, output_len=32, num_iters=1, quant_policy=8)
+    eight = latency(options, model, input_len=512, output_len=64, num_iters=1, batch_size=8)
+    show("1.8B W4 decode, batch 1, of the read rate", ">= 0.85",
+         statistics.median(run["decode_fraction_of_read_rate"] for run in short),
+         spread([run["decode_tokens_per_s"] for run in short]) + " tok/s")
+    show("1.8B W4 prefill of 512 tokens, of the int8 peak", ">= 0.46",
+         statistics.median(run["prefill_fraction_of_dot_peak"] for run in prompt),
+         spread([run["prefill_tokens_per_s"] for run in prompt]) + " tok/s, peak "
+         + spread([run["machine_int8_gop_per_s"] for run in prompt]) + " GOP/s")
+    show("1.8B W4, KV int8, context 4k, of the read rate", ">= 0.8", long["decode_fraction_of_read_rate"],
+         f"{long['decode_tokens_per_s']:.1f} tok/s")
+    show("1.8B W4, 8 together, context 512, of the read rate", ">= 0.6", eight["decode_fraction_of_read_rate"],
+         f"{eight['decode_tokens_per_s']:.1f} tok/s")
+    weights = os.path.getsize(os.path.join(model, "model.safetensors"))
+    show("1.8B W4 peak RSS beyond the file, MB (KV included)", "<= 400",
+         max(run["peak_resident_bytes"] - weights for run in short + prompt) / 1e6)
 
 
 def contention(options, model):
@@ -104,26 +126,35 @@ def contention(options, model):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--lmdeploy", default="build/release/lmdeploy")
-    parser.add_argument("--small", required=True)
+    parser.add_argument("--small")
     parser.add_argument("--large")
     parser.add_argument("--llama-bench")
     parser.add_argument("--small-gguf")
     parser.add_argument("--large-gguf")
+    parser.add_argument("--w4")
+    parser.add_argument("--q4-gguf")
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     print(f"{'bar':<58} {'wanted':>9} {'seen':>8}")
-    starts = [("SmolLM2", options.small, "<= 0.5")] + ([("1.8B", options.large, "<= 3")] if options.large else [])
+    starts = [("SmolLM2", options.small, "<= 0.5"), ("1.8B", options.large, "<= 3"), ("1.8B W4", options.w4, "<= 3")]
     for name, model, wanted in starts:
+        if not model:
+            continue
         seconds_to_first_token(options, model)  # brings the folder into the page cache
         show(f"{name} first token after the start, s", wanted,
              statistics.median(seconds_to_first_token(options, model) for _ in range(options.rounds)))
     if options.large:
         ceilings(options, options.large)
-    if options.llama_bench and options.small_gguf:
+    if options.llama_bench and options.small and options.small_gguf:
         peer(options, "SmolLM2", options.small, options.small_gguf, 128)
     if options.llama_bench and options.large_gguf and options.large:
         peer(options, "1.8B", options.large, options.large_gguf, 32)
-    contention(options, options.small)
+    if options.w4:
+        quantised(options, options.w4)
+    if options.llama_bench and options.w4 and options.q4_gguf:
+        peer(options, "1.8B W4", options.w4, options.q4_gguf, 32, ("> 1", "> 1"))
+    if options.small:
+        contention(options, options.small)
 
 
 if __name__ == "__main__":

@@ -120,7 +120,7 @@ def test_a_full_disk_says_what_is_missing(tmp_path):
 
 
 @pytest.mark.parametrize("command, options, suffix, rounding", [
-    ("auto_awq", ["--w-group-size", "64", "--search-scale", "True", "--gptq"], ".qzeros", "AWQ's search, GPTQ"),
+    ("auto_awq", ["--w-group-size", "64", "--gptq"], ".qzeros", "LMDeploy's rule, GPTQ"),
     ("auto_gptq", ["--w-group-size", "64"], ".g_idx", "none, GPTQ"),
     ("smooth_quant", [], ".weight_scale", "SmoothQuant, to nearest"),
 ])

@@ -66,11 +66,13 @@ TEST_F(StepMemoryTest, IsWhatTheLargestStepTakes) {
 TEST_F(StepMemoryTest, GrowsWithTheBatchAndComputesNothing) {
   EngineOptions wide = options();
   wide.max_batch_size = 60000;
-  const std::uint64_t before = resident_memory_bytes();
+  [[maybe_unused]] const std::uint64_t before = resident_memory_bytes();
   const std::int64_t planned = max_workspace_bytes(*model_, wide);
   const std::int64_t logits_bytes = std::int64_t{60000} * model_->info().vocab_size * 4;
   EXPECT_GE(planned, 2 * logits_bytes);  // and their copy for the draw
+#ifndef __SANITIZE_ADDRESS__  // its shadow of what is only reserved is resident
   EXPECT_LT(resident_memory_bytes(), before + static_cast<std::uint64_t>(logits_bytes));
+#endif
 }
 
 }  // namespace

@@ -170,6 +170,7 @@ std::string_view safetensors_spelling(DType dtype) {
   for (const Spelling& spelling : kSpellings)
     if (spelling.dtype == dtype) return spelling.name;
   CHECK(false, "dtype {} has no safetensors name", dtype_name(dtype));
+  return {};
 }
 
 }  // namespace lmdeploy

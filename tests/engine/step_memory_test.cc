@@ -70,7 +70,7 @@ TEST_F(StepMemoryTest, GrowsWithTheBatchAndComputesNothing) {
   const std::int64_t planned = max_workspace_bytes(*model_, wide);
   const std::int64_t logits_bytes = std::int64_t{60000} * model_->info().vocab_size * 4;
   EXPECT_GE(planned, 2 * logits_bytes);  // and their copy for the draw
-#ifndef __SANITIZE_ADDRESS__  // its shadow of what is only reserved is resident
+#ifndef __SANITIZE_ADDRESS__             // its shadow of what is only reserved is resident
   EXPECT_LT(resident_memory_bytes(), before + static_cast<std::uint64_t>(logits_bytes));
 #endif
 }

@@ -7,7 +7,8 @@ namespace lmdeploy {
 enum class Device { cpu, cuda };
 
 // Instruction sets that the CPU kernels are built for, best last. avx512_bf16 includes VNNI, which every
-// processor with bf16 has. amx_bf16: the same, and bf16 matrices on tiles.
+// processor with bf16 has. amx_bf16: the same, and matrices of bf16
+// and int8 on tiles.
 enum class CpuIsa { generic, avx2, avx512_bf16, amx_bf16 };
 
 const char* cpu_isa_name(CpuIsa isa);  // "x86-64", "AVX2", "AVX-512 bf16", "AMX bf16"

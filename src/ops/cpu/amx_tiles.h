@@ -48,5 +48,39 @@ inline void zero_sums() {
   _tile_zero(3);
 }
 
+// Where the third tile of sums lies.
+template <bool kPaired>
+inline std::int64_t third_tile(std::int64_t stride) {
+  return kPaired ? kTile * stride : 2 * kTile;
+}
+
+// The tiles of sums to rows `stride` elements apart.
+template <bool kPaired, class Sum>
+inline void store_sums(Sum* y, std::int64_t stride) {
+  static_assert(sizeof(Sum) == 4);
+  Sum* third = y + third_tile<kPaired>(stride);
+  _tile_stored(0, y, stride * 4);
+  _tile_stored(1, y + kTile, stride * 4);
+  _tile_stored(2, third, stride * 4);
+  _tile_stored(3, third + kTile, stride * 4);
+  settle_memory();
+}
+
+// The step whose rate is the unit's peak: `step` adds tiles 4 and 5 times 6 and 7 to the four of sums.
+// Returns how many outputs it added to.
+template <class Step>
+double repeat_on_tiles(std::int64_t num_rounds, const Step& step) {
+  alignas(64) static constexpr char kZeros[kTile][kTileBytes] = {};
+  configure_tiles(2 * kTile);
+  zero_sums();
+  _tile_loadd(4, kZeros, kTileBytes);
+  _tile_loadd(5, kZeros, kTileBytes);
+  _tile_loadd(6, kZeros, kTileBytes);
+  _tile_loadd(7, kZeros, kTileBytes);
+  for (std::int64_t round = 0; round < num_rounds; round++) step();
+  _tile_release();
+  return static_cast<double>(num_rounds) * 4 * kTile * kTile;
+}
+
 }  // namespace
 }  // namespace lmdeploy::ops::cpu

@@ -56,12 +56,6 @@ struct Part {
   std::int64_t fetch_distance;  // see Matmul; 0: none
 };
 
-// Where the third tile of sums lies.
-template <bool kPaired>
-std::int64_t third_tile(std::int64_t stride) {
-  return kPaired ? kTile * stride : 2 * kTile;
-}
-
 template <bool kPaired>
 void load_sums(const float* y, std::int64_t stride) {
   const float* third = y + third_tile<kPaired>(stride);
@@ -70,16 +64,6 @@ void load_sums(const float* y, std::int64_t stride) {
   _tile_loadd(1, y + kTile, stride * 4);
   _tile_loadd(2, third, stride * 4);
   _tile_loadd(3, third + kTile, stride * 4);
-}
-
-template <bool kPaired>
-void store_sums(float* y, std::int64_t stride) {
-  float* third = y + third_tile<kPaired>(stride);
-  _tile_stored(0, y, stride * 4);
-  _tile_stored(1, y + kTile, stride * 4);
-  _tile_stored(2, third, stride * 4);
-  _tile_stored(3, third + kTile, stride * 4);
-  settle_memory();
 }
 
 // A copy of a part of y: whole tiles, whatever the part's shape.
@@ -223,21 +207,15 @@ void multiply_on_tiles(const Matmul& m) {
 }
 
 double multiply_adds_on_tiles(std::int64_t num_rounds) {
-  alignas(64) static constexpr char kZeros[kTile][kTileBytes] = {};
-  configure_tiles(2 * kTile);
-  zero_sums();
-  _tile_loadd(4, kZeros, kTileBytes);
-  _tile_loadd(5, kZeros, kTileBytes);
-  _tile_loadd(6, kZeros, kTileBytes);
-  _tile_loadd(7, kZeros, kTileBytes);
-  for (std::int64_t round = 0; round < num_rounds; round++) {
-    _tile_dpbf16ps(0, 4, 6);
-    _tile_dpbf16ps(1, 4, 7);
-    _tile_dpbf16ps(2, 5, 6);
-    _tile_dpbf16ps(3, 5, 7);
-  }
-  _tile_release();
-  return static_cast<double>(num_rounds) * 4 * kTile * kTile * 2 * kTile;
+  constexpr std::int64_t kInputs = 2 * kTile;  // that one instruction adds
+  return repeat_on_tiles(num_rounds,
+                         [] {
+                           _tile_dpbf16ps(0, 4, 6);
+                           _tile_dpbf16ps(1, 4, 7);
+                           _tile_dpbf16ps(2, 5, 6);
+                           _tile_dpbf16ps(3, 5, 7);
+                         }) *
+         kInputs;
 }
 
 }  // namespace lmdeploy::ops::cpu

@@ -4,7 +4,6 @@
 #include "ops/cpu/quantized_kernels.h"
 
 namespace lmdeploy::ops::cpu {
-
 namespace {
 
 const Kernels& amx_kernels() {
@@ -23,7 +22,7 @@ const QuantizedKernels& amx_quantized_kernels() {
     QuantizedKernels k = kAvx512QuantizedKernels;
     k.int8_matmul[bits_idx(4)] = int8_multiply_on_tiles<4>;
     k.int8_matmul[bits_idx(8)] = int8_multiply_on_tiles<8>;
-    k.int8_row_unit = kTiledRowUnit;
+    k.int8_row_unit = kXTileRows;
     k.int8_multiply_adds = int8_multiply_adds_on_tiles;
     return k;
   }();

@@ -14,7 +14,7 @@ namespace lmdeploy::ops::cpu {
 inline constexpr std::int64_t kBlockColumns = 64;
 // The narrowest tile of every instruction set, in columns.
 inline constexpr std::int64_t kColumnUnit = 32;
-// See Matmul::x_in_tiles.
+// Rows and steps of x that tiles of AMX take: see Matmul::x_in_tiles.
 inline constexpr std::int64_t kXTileRows = 32;
 inline constexpr std::int64_t kXTileSteps = 16;
 // Tokens of the KV cache that lie side by side, and of one step of the online softmax.

@@ -39,8 +39,7 @@ Left left_operand(Ctx& ctx, const View& x, DType type, std::int64_t k_padded) {
   return {copy.data, k_padded};
 }
 
-// Rows of pairs of bf16 as Matmul::x_in_tiles. Read where they lie, rows whose distance is a power of two
-// would drive each other out of the caches.
+// Rows of pairs of bf16 as Matmul::x_in_tiles.
 Left in_tiles(Ctx& ctx, const Left& x, std::int64_t m, std::int64_t num_steps) {
   const std::int64_t num_tiles = (num_steps + kXTileSteps - 1) / kXTileSteps;
   const std::int64_t num_groups = (m + kXTileRows - 1) / kXTileRows, row_bytes = num_steps * kPairBytes;

@@ -70,15 +70,6 @@ void multiply_part(const QuantizedMatmul& m, const Span& span, const char* w, Pa
   }
 }
 
-void store_part(PartSums& sums) {
-  constexpr std::int64_t kRowBytes = sizeof sums.values[0];
-  _tile_stored(0, sums.values[0], kRowBytes);
-  _tile_stored(1, sums.values[0] + kTile, kRowBytes);
-  _tile_stored(2, sums.values[kTile], kRowBytes);
-  _tile_stored(3, sums.values[kTile] + kTile, kRowBytes);
-  settle_memory();
-}
-
 template <int kBits>
 void join_part(const QuantizedMatmul& m, const Span& span, const PartSums& sums, Part part) {
   const std::int64_t rows_left = m.num_rows - part.row,
@@ -114,7 +105,7 @@ void add_span_on_tiles(const QuantizedMatmul& m, const Span& span) {
   for (std::int64_t i = 0; i <= num_parts; i++) {
     if (i < num_parts) multiply_part<kBits>(m, span, w, part(i));
     if (i > 0) join_part<kBits>(m, span, sums[(i - 1) % 2], part(i - 1));
-    if (i < num_parts) store_part(sums[i % 2]);
+    if (i < num_parts) store_sums<true>(sums[i % 2].values[0], 2 * kTile);
   }
 }
 
@@ -132,21 +123,15 @@ template void int8_multiply_on_tiles<4>(const QuantizedMatmul& m);
 template void int8_multiply_on_tiles<8>(const QuantizedMatmul& m);
 
 double int8_multiply_adds_on_tiles(std::int64_t num_rounds) {
-  alignas(64) static constexpr char kZeros[kTile][kTileBytes] = {};
-  configure_tiles(2 * kTile);
-  zero_sums();
-  _tile_loadd(4, kZeros, kTileBytes);
-  _tile_loadd(5, kZeros, kTileBytes);
-  _tile_loadd(6, kZeros, kTileBytes);
-  _tile_loadd(7, kZeros, kTileBytes);
-  for (std::int64_t round = 0; round < num_rounds; round++) {
-    _tile_dpbsud(0, 4, 6);
-    _tile_dpbsud(1, 4, 7);
-    _tile_dpbsud(2, 5, 6);
-    _tile_dpbsud(3, 5, 7);
-  }
-  _tile_release();
-  return static_cast<double>(num_rounds) * 4 * kTile * kTile * 4 * kTile;
+  constexpr std::int64_t kInputs = 4 * kTile;  // that one instruction adds
+  return repeat_on_tiles(num_rounds,
+                         [] {
+                           _tile_dpbsud(0, 4, 6);
+                           _tile_dpbsud(1, 4, 7);
+                           _tile_dpbsud(2, 5, 6);
+                           _tile_dpbsud(3, 5, 7);
+                         }) *
+         kInputs;
 }
 
 }  // namespace lmdeploy::ops::cpu

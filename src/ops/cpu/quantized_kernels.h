@@ -69,6 +69,5 @@ extern const QuantizedKernels kAvx512QuantizedKernels;
 template <int kBits>
 void int8_multiply_on_tiles(const QuantizedMatmul& m);
 double int8_multiply_adds_on_tiles(std::int64_t num_rounds);
-inline constexpr std::int64_t kTiledRowUnit = 32;
 
 }  // namespace lmdeploy::ops::cpu

@@ -13,7 +13,7 @@ namespace {
 
 // Rows per task: their totals and a panel stay in the caches nearest to the core. A multiple of what tiles
 // take.
-constexpr TaskShape kTaskShape = {.max_rows = 96, .row_unit = 32};
+constexpr TaskShape kTaskShape = {.max_rows = 96, .row_unit = kXTileRows};
 
 QuantizedMatmul whole_matmul(const QuantizedInputs& x, const PackedMatrix& w, const QuantizedLayout& layout) {
   QuantizedMatmul all;

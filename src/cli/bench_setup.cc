@@ -52,8 +52,9 @@ LoadedEngine load_bench_engine(const BenchOptions& options) {
   if (flags.session_len == 0) flags.session_len = options.load.input_len + options.load.output_len;
   flags.max_batch_size = std::min(flags.max_batch_size, options.load.num_requests);
   const ModelSource source = find_model(options.model);
-  const MemoryEstimate estimate = estimate_memory(source, options.model.dtype, flags);
-  LoadedEngine loaded = load_engine(source, options.model.dtype, flags, estimate.plan);
+  const HfConfig config = load_hf_config(source.folder);
+  const MemoryEstimate estimate = estimate_memory(source, config, options.model.dtype, flags);
+  LoadedEngine loaded = load_engine(source, config, options.model.dtype, flags, estimate.plan);
   say(loaded.summary);
   return loaded;
 }

@@ -48,12 +48,13 @@ LoadOptions load_options(const std::string& dtype, const EngineFlags& flags) {
   return options;
 }
 
-std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, const std::string& dtype,
-                                          const EngineFlags& flags, const TokenizerOf& tokenizer) {
+std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, const HfConfig& config,
+                                          const std::string& dtype, const EngineFlags& flags,
+                                          const TokenizerOf& tokenizer) {
   LoadOptions options = load_options(dtype, flags);
   if (options.kv_bits == 4)
     options.calibration_ids = tokenizer ? calibration_ids(tokenizer()) : calibration_ids(source.folder);
-  std::unique_ptr<const Model> model = load_model(ctx, source.folder, options);
+  std::unique_ptr<const Model> model = load_model(ctx, source.folder, config, options);
   if (options.kv_bits == 4) log::info("int4 keys are centred by {}", model->info().key_centers.origin);
   return model;
 }
@@ -72,16 +73,16 @@ EngineOptions engine_options(const EngineFlags& flags, const MemoryPlan& plan) {
   return options;
 }
 
-LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, const EngineFlags& flags,
-                         const MemoryPlan& plan, const TokenizerOf& tokenizer) {
+LoadedEngine load_engine(const ModelSource& source, const HfConfig& config, const std::string& dtype,
+                         const EngineFlags& flags, const MemoryPlan& plan, const TokenizerOf& tokenizer) {
   check_fits(plan);
   const Stopwatch watch;
   LoadedEngine loaded;
-  loaded.config = load_hf_config(source.folder);
+  loaded.config = config;
   std::unique_ptr<const Model> model;
   {
     HostCtx host(flags.num_threads);
-    model = load_weights(host.ctx, source, dtype, flags, tokenizer);
+    model = load_weights(host.ctx, source, config, dtype, flags, tokenizer);
   }
   const ModelInfo& info = model->info();
   loaded.summary =

@@ -28,8 +28,8 @@ EngineOptions engine_options(const EngineFlags& flags, const MemoryPlan& plan);
 
 // Loads the weights and starts the engine with the memory that was planned for it (cli/memory_estimate.h).
 // Throws Error, also where the plan does not fit.
-LoadedEngine load_engine(const ModelSource& source, const std::string& dtype, const EngineFlags& flags,
-                         const MemoryPlan& plan, const TokenizerOf& tokenizer = {});
+LoadedEngine load_engine(const ModelSource& source, const HfConfig& config, const std::string& dtype,
+                         const EngineFlags& flags, const MemoryPlan& plan, const TokenizerOf& tokenizer = {});
 
 // How the folder is read, without the text that centres keys of 4 bits: what an outline needs. dtype: auto,
 // float32, float16, bfloat16.
@@ -38,7 +38,8 @@ LoadOptions load_options(const std::string& dtype, const EngineFlags& flags);
 bool multiplies_int8(const HfConfig& config, const EngineFlags& flags);
 
 // The weights alone, packed with the threads of `ctx`.
-std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, const std::string& dtype,
-                                          const EngineFlags& flags, const TokenizerOf& tokenizer = {});
+std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, const HfConfig& config,
+                                          const std::string& dtype, const EngineFlags& flags,
+                                          const TokenizerOf& tokenizer = {});
 
 }  // namespace lmdeploy::cli

@@ -39,7 +39,8 @@ struct Loaded {
 Loaded load(Ctx& ctx, const Side& side) {
   Loaded loaded;
   loaded.source = find_model(side.model);
-  loaded.model = load_weights(ctx, loaded.source, side.model.dtype, side.engine);
+  loaded.model =
+      load_weights(ctx, loaded.source, load_hf_config(loaded.source.folder), side.model.dtype, side.engine);
   return loaded;
 }
 

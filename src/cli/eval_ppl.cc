@@ -43,7 +43,7 @@ int evaluate(const Options& options) {
   auto ids = std::async(std::launch::async, [&] { return tokenize_file(source.folder, options.text); });
   HostCtx host(options.engine.num_threads);
   const std::unique_ptr<const Model> model =
-      load_weights(host.ctx, source, options.model.dtype, options.engine);
+      load_weights(host.ctx, source, load_hf_config(source.folder), options.model.dtype, options.engine);
   const Perplexity result = evaluate_perplexity(
       host.ctx, *model, ids.get(), options.perplexity, [](const PerplexityProgress& progress) {
         say(fmt::format("window {} of {}: perplexity so far {:.4f}", progress.num_windows_done,

@@ -102,7 +102,8 @@ LoadedModel load_served_model(const ModelOptions& model, const EngineFlags& engi
                               const std::function<void(const MemoryEstimate&)>& on_plan) {
   LoadedModel loaded;
   loaded.source = find_model(model);
-  const MemoryEstimate estimate = estimate_memory(loaded.source, model.dtype, engine);
+  loaded.config = load_hf_config(loaded.source.folder);
+  const MemoryEstimate estimate = estimate_memory(loaded.source, loaded.config, model.dtype, engine);
   if (on_plan) on_plan(estimate);
   Text text;
   std::future<void> reading =
@@ -112,8 +113,8 @@ LoadedModel load_served_model(const ModelOptions& model, const EngineFlags& engi
     return *text.tokenizer;
   };
   loaded.generation = load_generation(loaded.source.folder, chat.generation_config);
-  LoadedEngine computing = load_engine(loaded.source, model.dtype, engine, estimate.plan, tokenizer);
-  loaded.config = std::move(computing.config);
+  LoadedEngine computing =
+      load_engine(loaded.source, loaded.config, model.dtype, engine, estimate.plan, tokenizer);
   loaded.engine = std::move(computing.engine);
   loaded.summary = std::move(computing.summary);
   tokenizer();  // it has been read

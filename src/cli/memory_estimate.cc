@@ -41,25 +41,25 @@ struct ModelOutline {
   CountingAllocator allocator{host_allocator()};
   std::unique_ptr<const Model> model;
 
-  ModelOutline(const std::filesystem::path& folder, const LoadOptions& options) {
+  ModelOutline(const std::filesystem::path& folder, const HfConfig& config, const LoadOptions& options) {
     ThreadPool pool(1, ThreadPool::Tasks::skip);
     Workspace workspace(host_allocator());
     Ctx ctx;
     ctx.pool = &pool;
     ctx.allocator = &allocator;
     ctx.workspace = &workspace;
-    model = load_model(ctx, folder, options);
+    model = load_model(ctx, folder, config, options);
   }
 };
 
 }  // namespace
 
-MemoryEstimate estimate_memory(const ModelSource& source, const std::string& dtype, const EngineFlags& flags,
-                               const Suppositions& supposed) {
+MemoryEstimate estimate_memory(const ModelSource& source, const HfConfig& config, const std::string& dtype,
+                               const EngineFlags& flags, const Suppositions& supposed) {
   LoadOptions options = load_options(dtype, flags);
   options.rounding = supposed.rounding;
   options.headers_only = source.headers_only;
-  const ModelOutline outline(source.folder, options);
+  const ModelOutline outline(source.folder, config, options);
   MemoryEstimate estimate;
   estimate.info = outline.model->info();
   check_shares(estimate.info, supposed.num_devices);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 
+#include "checkpoint/hf_config.h"
 #include "cli/model_options.h"
 #include "cli/model_source.h"
 #include "engine/memory_plan.h"
@@ -25,7 +26,7 @@ struct Suppositions {
 
 // Throws Error where the folder is no model's, or its heads cannot be shared so. Whether it fits is
 // check_fits()'s business.
-MemoryEstimate estimate_memory(const ModelSource& source, const std::string& dtype, const EngineFlags& flags,
-                               const Suppositions& supposed = {});
+MemoryEstimate estimate_memory(const ModelSource& source, const HfConfig& config, const std::string& dtype,
+                               const EngineFlags& flags, const Suppositions& supposed = {});
 
 }  // namespace lmdeploy::cli

@@ -77,7 +77,7 @@ class Planner {
   }
 
   MemoryEstimate estimate(const PlanOptions& options) const {
-    return estimate_memory(headers_.source, options.model.dtype, options.engine, options.supposed);
+    return estimate_memory(headers_.source, config_, options.model.dtype, options.engine, options.supposed);
   }
 
   std::string line_if_it_fits(const Change& change) const {

@@ -51,7 +51,11 @@ const Architecture& get_architecture(const HfConfig& config, const std::filesyst
 
 std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& folder,
                                         const LoadOptions& options) {
-  const HfConfig config = load_hf_config(folder);
+  return load_model(ctx, folder, load_hf_config(folder), options);
+}
+
+std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& folder, const HfConfig& config,
+                                        const LoadOptions& options) {
   check_model_format(config, folder, options.model_format);
   const Architecture& architecture = get_architecture(config, folder);
   const WeightFormats formats{options.dtype.value_or(config.dtype),

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "checkpoint/hf_config.h"
 #include "model/model.h"
 #include "ops/packed_matrix.h"
 
@@ -33,6 +34,9 @@ struct LoadOptions {
 // Reads config.json and the safetensors of a folder and builds the architecture that the table in registry.cc
 // names. Throws Error: unknown architecture (with the known ones), missing or misshapen tensors.
 std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& folder,
+                                        const LoadOptions& options);
+// The same where the folder's config.json has been read.
+std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& folder, const HfConfig& config,
                                         const LoadOptions& options);
 
 std::vector<std::string> known_architectures();

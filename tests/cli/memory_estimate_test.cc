@@ -51,9 +51,14 @@ std::int64_t loaded_bytes(const fs::path& folder, const EngineFlags& engine) {
   return allocator.held_bytes();
 }
 
+MemoryEstimate estimate(const ModelSource& source, const EngineFlags& engine,
+                        const Suppositions& supposed = {}) {
+  return estimate_memory(source, load_hf_config(source.folder), "auto", engine, supposed);
+}
+
 std::int64_t planned_bytes(const ModelSource& source, const EngineFlags& engine,
                            const Suppositions& supposed = {}) {
-  return estimate_memory(source, "auto", engine, supposed).plan.needs.weight_bytes;
+  return estimate(source, engine, supposed).plan.needs.weight_bytes;
 }
 
 TEST(MemoryEstimate, WeightsAreWhatALoadTakesInEveryFormat) {
@@ -115,7 +120,7 @@ TEST(MemoryEstimate, OfA7BModelIsTheTutorialsTable) {
     engine.max_batch_size = 128;
     Suppositions card;
     card.other_bytes = std::int64_t{800} << 20;
-    const MemoryPlan plan = estimate_memory({folder.path(), "7B", true}, "auto", engine, card).plan;
+    const MemoryPlan plan = estimate({folder.path(), "7B", true}, engine, card).plan;
     EXPECT_NEAR(static_cast<double>(plan.total_bytes()) / 0x1p30, row.total_gib, 0.3)
         << row.total_gib << ", int" << row.quant_policy;
     EXPECT_TRUE(plan.fits());
@@ -125,23 +130,23 @@ TEST(MemoryEstimate, OfA7BModelIsTheTutorialsTable) {
 
 TEST(MemoryEstimate, DevicesShareWeightsAndHeads) {
   const ModelSource source{kGolden / "models/llama", "llama"};
-  const MemoryPlan one = estimate_memory(source, "auto", flags("4GB")).plan;
+  const MemoryPlan one = estimate(source, flags("4GB")).plan;
   Suppositions two;
   two.num_devices = 2;
-  const MemoryPlan half = estimate_memory(source, "auto", flags("4GB"), two).plan;
+  const MemoryPlan half = estimate(source, flags("4GB"), two).plan;
   EXPECT_EQ(half.needs.weight_bytes, one.needs.weight_bytes / 2);
   EXPECT_EQ(half.needs.cache.block_bytes, one.needs.cache.block_bytes / 2);
   two.num_devices = 64;
-  EXPECT_THROW(estimate_memory(source, "auto", flags("4GB"), two), Error);
+  EXPECT_THROW(estimate(source, flags("4GB"), two), Error);
 }
 
 TEST(MemoryEstimate, TableAndJsonSayTheSame) {
-  const MemoryEstimate estimate = estimate_memory({kGolden / "models/llama", "llama"}, "auto", flags("4GB"));
-  const nlohmann::ordered_json json = plan_json(estimate);
+  const MemoryEstimate found = estimate({kGolden / "models/llama", "llama"}, flags("4GB"));
+  const nlohmann::ordered_json json = plan_json(found);
   EXPECT_EQ(json["memory_bytes"], std::int64_t{4} << 30);
-  EXPECT_EQ(json["total_bytes"], estimate.plan.total_bytes());
+  EXPECT_EQ(json["total_bytes"], found.plan.total_bytes());
   EXPECT_TRUE(json["fits"]);
-  const std::string text = plan_text(estimate, "llama");
+  const std::string text = plan_text(found, "llama");
   EXPECT_THAT(text, HasSubstr("Memory plan of llama, 4.00 GiB"));
   EXPECT_THAT(text, HasSubstr(json["kv_cache"]["tokens"].dump() + " tokens"));
   for (const char* row : {"weights", "KV cache", "workspace", "other", "total", "left"})

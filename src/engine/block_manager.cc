@@ -37,6 +37,7 @@ void BlockManager::allocate(std::int32_t count, std::vector<std::int32_t>& block
     }
     const std::int32_t block = free_.back();
     free_.pop_back();
+    high_water_ = std::max(high_water_, block + 1);
     num_refs_[static_cast<std::size_t>(block)] = 1;
     block_table.push_back(block);
   }

@@ -24,6 +24,8 @@ class BlockManager {
   std::int32_t num_cached() const noexcept { return cached_.size(); }
   std::int32_t num_available() const noexcept { return num_free() + num_cached(); }
   std::int32_t num_used() const noexcept { return num_blocks() - num_available(); }
+  // Blocks from this one on were never handed out: nothing has been written to them yet.
+  std::int32_t high_water() const noexcept { return high_water_; }
   std::int32_t num_refs(std::int32_t block) const { return num_refs_.at(static_cast<std::size_t>(block)); }
 
   // Blocks that hold num_tokens tokens.
@@ -60,6 +62,7 @@ class BlockManager {
   // A stack: the block that was freed last is handed out first, so that without contents the cache's resident
   // pages grow to what is used at once and no further.
   std::vector<std::int32_t> free_;
+  std::int32_t high_water_ = 0;
   LruList cached_;
   BlockIndex index_;
 };

@@ -42,6 +42,7 @@ struct EngineStats {
   std::int64_t num_blocks = 0;
   std::int64_t num_used_blocks = 0;    // referenced by a request
   std::int64_t num_cached_blocks = 0;  // referenced by none, kept for their tokens until they are needed
+  std::int64_t resident_bytes = 0;  // of the blocks' memory: what was used at some time, and a little ahead
   std::int32_t block_len = 0;
   std::uint64_t num_preemptions = 0;
   std::uint64_t num_prompt_tokens = 0;  // of the prompts computed so far, each counted once

@@ -17,6 +17,11 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::milliseconds kIdleWait = std::chrono::hours(1);
 constexpr std::chrono::milliseconds kProbeInterval = std::chrono::seconds(1);
 
+// Memory of blocks is made resident before steps use them: two steps of kMaxPromptTokens ahead, while nothing
+// else is to do, and between steps for this share of their time.
+constexpr std::int32_t kBlocksAhead = 16;
+constexpr double kPreparingShare = 0.1;
+
 constexpr const char* kNoToken =
     "no token could be drawn: the model's logits are not numbers, or every token is banned";
 
@@ -49,7 +54,9 @@ void EngineLoop::run() {
       if (!healthy_) probe();
       take_mail();
       end_overdue();
+      step_ms_ = 0;
       if (!scheduler_.idle()) step();
+      prepare_blocks();
     } catch (const std::exception& e) {
       fail_all(e.what());
     }
@@ -58,8 +65,23 @@ void EngineLoop::run() {
 }
 
 std::chrono::milliseconds EngineLoop::max_wait() const noexcept {
-  if (!scheduler_.idle()) return std::chrono::milliseconds(0);
+  if (!scheduler_.idle() || has_blocks_to_prepare_) return std::chrono::milliseconds(0);
   return healthy_ ? kIdleWait : kProbeInterval;
+}
+
+// At least one each time, so that steps of a few milliseconds get on too.
+void EngineLoop::prepare_blocks() {
+  scheduler_.list_next_blocks(kBlocksAhead, next_blocks_);
+  const auto end = Clock::now() + std::chrono::duration<double, std::milli>(kPreparingShare * step_ms_);
+  bool is_time_over = false, was_prepared = false;
+  auto block = next_blocks_.begin();
+  for (; block != next_blocks_.end() && !is_time_over; ++block) {
+    if (!kv_pool_.prepare(*block)) continue;
+    was_prepared = true;
+    is_time_over = Clock::now() >= end;
+  }
+  has_blocks_to_prepare_ = block != next_blocks_.end();
+  if (was_prepared) publish();
 }
 
 void EngineLoop::take_mail() {
@@ -108,7 +130,8 @@ void EngineLoop::compute(const StepPlan& plan) {
   }
   const Clock::time_point begin = Clock::now();
   runner_.run(plan, draws_, scores_);
-  cost_model_.observe(plan.work, std::chrono::duration<double, std::milli>(Clock::now() - begin).count());
+  step_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+  cost_model_.observe(plan.work, step_ms_);
   scheduler_.set_cost(cost_model_.cost());
 }
 
@@ -263,6 +286,9 @@ void EngineLoop::publish() noexcept {
   stats_.num_waiting = scheduler_.num_waiting();
   stats_.num_used_blocks = scheduler_.blocks().num_used();
   stats_.num_cached_blocks = scheduler_.blocks().num_cached();
+  stats_.resident_bytes =
+      kv_pool_.block_bytes() *
+      std::max<std::int64_t>(kv_pool_.prepared_end(), scheduler_.blocks().high_water());
   stats_.num_preemptions = scheduler_.num_preemptions();
   stats_.num_cache_query_tokens = scheduler_.num_cache_query_tokens();
   stats_.num_cache_hit_tokens = scheduler_.num_cache_hit_tokens();

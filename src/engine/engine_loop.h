@@ -28,6 +28,7 @@ class EngineLoop {
 
  private:
   std::chrono::milliseconds max_wait() const noexcept;
+  void prepare_blocks();
   void take_mail();
   void step();
   void compute(const StepPlan& plan);
@@ -60,6 +61,9 @@ class EngineLoop {
   std::unordered_map<RequestId, std::unique_ptr<ActiveRequest>> active_;
   // Of the active requests that have one.
   std::set<std::pair<std::chrono::steady_clock::time_point, RequestId>> deadlines_;
+  double step_ms_ = 0;                 // what the last step took, where one has just been computed
+  bool has_blocks_to_prepare_ = true;  // for steps to come
+  std::vector<std::int32_t> next_blocks_;
   std::vector<Draw> draws_;            // of the current step
   std::vector<PromptScores*> scores_;  // one for each of its chunks
   EngineStats stats_;

@@ -191,6 +191,19 @@ void Scheduler::commit(const StepPlan& plan, std::span<const TokenId> tokens) {
   }
 }
 
+void Scheduler::list_next_blocks(std::int32_t count, std::vector<std::int32_t>& result) const {
+  result.clear();
+  const std::int32_t end = std::min(blocks().high_water() + count, blocks().num_blocks());
+  for (std::int32_t block = blocks().high_water(); block < end; block++) result.push_back(block);
+  for (const Sequence* sequence : running_) {
+    if (decodes(*sequence)) continue;
+    const std::vector<std::int32_t>& table = sequence->block_table;
+    const auto first = static_cast<std::size_t>(sequence->num_computed / blocks().block_len());
+    for (std::size_t i = first; i < std::min(first + static_cast<std::size_t>(count), table.size()); i++)
+      result.push_back(table[i]);
+  }
+}
+
 void Scheduler::remove(Sequence& sequence) {
   if (std::erase(running_, &sequence) > 0) {
     cache_.release(sequence);

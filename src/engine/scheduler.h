@@ -25,7 +25,7 @@ struct SchedulerOptions {
   double max_step_ms = 500;
   // Where answers run the step is the pause that their readers see: prompts may make it so many times as
   // long. Where the answers alone take longer than max_step_ms, the lower bound holds: a prompt keeps going.
-  double max_slowdown = 2.5;
+  double max_slowdown = 2;
   double min_slowdown = 1.5;
   std::int32_t decodes_only_interval = 16;        // of steps with decodes, one in so many has no prompts
   StepCost cost = {.step_ms = 1, .token_ms = 1};  // until set_cost()
@@ -85,6 +85,10 @@ class Scheduler {
 
   // Forgets all sequences, without looking at them, and all that was cached.
   void reset() noexcept;
+
+  // The blocks that steps to come write to first: those that were never handed out and will be next, then
+  // those that the prompts under way come to; at most `count` of each.
+  void list_next_blocks(std::int32_t count, std::vector<std::int32_t>& result) const;
 
   bool idle() const noexcept { return running_.empty() && waiting_.empty(); }
   std::int32_t num_running() const noexcept { return static_cast<std::int32_t>(running_.size()); }

@@ -1,5 +1,7 @@
 #include "model/kv_pool.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace lmdeploy {
@@ -12,6 +14,7 @@ KvPool::KvPool(Allocator& allocator, const ops::KvLayout& layout, int num_layers
   CHECK(key_centers.empty() || std::ssize(key_centers) == num_layers_ * layer_width(),
         "{} centres of {} layers of {} channels", key_centers.size(), num_layers, layer_width());
   memory_ = Tensor(allocator, DType::u8, Shape{num_blocks, block_bytes(layout, num_layers)});
+  is_prepared_.resize(static_cast<std::size_t>(num_blocks));
 }
 
 ops::KvLayer KvPool::layer(int layer_idx) const {
@@ -20,6 +23,15 @@ ops::KvLayer KvPool::layer(int layer_idx) const {
       layout_, memory_.view().as<std::uint8_t>() + layer_idx * layout_.block_bytes(), num_blocks_,
       memory_.view().row_stride,
       key_centers_.empty() ? nullptr : &key_centers_[static_cast<std::size_t>(layer_idx * layer_width())]};
+}
+
+bool KvPool::prepare(std::int64_t block_idx) {
+  const auto i = static_cast<std::size_t>(block_idx);
+  if (is_prepared_.at(i)) return false;
+  is_prepared_[i] = true;
+  if (make_resident(memory_.view().row<std::uint8_t>(block_idx), static_cast<std::size_t>(block_bytes())))
+    prepared_end_ = std::max(prepared_end_, block_idx + 1);
+  return true;
 }
 
 }  // namespace lmdeploy

@@ -68,6 +68,8 @@ std::vector<MetricFamily> engine_families(const EngineStats& stats, const Metric
       family(kGauge, "lmdeploy:kv_cache_usage_perc",
              "Share of the KV cache's blocks that requests use, 0 to 1.", usage, labels),
       block_family(stats, labels),
+      family(kGauge, "lmdeploy:kv_cache_resident_bytes",
+             "Memory that the KV cache has taken so far of what it has reserved.", stats.resident_bytes, labels),
       cache_config_family(stats, labels),
       family(kCounter, "lmdeploy:prefix_cache_queries_total", "Prompt tokens looked up in the prefix cache.",
              stats.num_cache_query_tokens, labels),

@@ -1,7 +1,9 @@
 #include "tensor/allocator.h"
 
 #include <sys/mman.h>
+#include <unistd.h>
 
+#include <cstdint>
 #include <cstdlib>
 
 #include "base/error.h"
@@ -48,6 +50,13 @@ class HostAllocator final : public Allocator {
 
 Allocation::~Allocation() {
   if (data_ != nullptr) owner_->deallocate(data_, bytes_);
+}
+
+bool make_resident(void* data, std::size_t bytes) noexcept {
+  const auto page_bytes = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+  const std::size_t into_page = reinterpret_cast<std::uintptr_t>(data) % page_bytes;
+  char* const begin = static_cast<char*>(data) - into_page;
+  return ::madvise(begin, round_up(into_page + bytes, page_bytes), MADV_POPULATE_WRITE) == 0;
 }
 
 Allocator& host_allocator() {

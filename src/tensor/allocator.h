@@ -50,4 +50,8 @@ class Allocator {
 // space only, a page becomes resident on first use and reads as zero before.
 Allocator& host_allocator();
 
+// Makes the pages of some host memory resident, their contents as they are, so that nobody waits for the
+// system at their first use. False where the system does not do that (Linux before 5.14).
+bool make_resident(void* data, std::size_t bytes) noexcept;
+
 }  // namespace lmdeploy

@@ -49,7 +49,6 @@ def measured(log, model, plan: dict, max_batch_size: int, *options) -> dict:
         run_largest_steps(server, max_batch_size)
         families = wait_until(lambda: idle(server), 10, "the server is idle")
         block_bytes = plan["kv_cache"]["token_bytes"] * plan["kv_cache"]["block_len"]
-        touched = value(families, "kv_blocks", state="cached")
         blocks = sum(value(families, "kv_blocks", state=state) for state in ("used", "cached", "free"))
         return {"reserved": blocks * block_bytes,
-                "resident": value(families, "process_resident_memory_bytes") - touched * block_bytes}
+                "resident": value(families, "process_resident_memory_bytes") - value(families, "kv_cache_resident_bytes")}

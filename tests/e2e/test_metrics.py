@@ -13,7 +13,8 @@ HISTOGRAMS = ["time_to_first_token_seconds", "inter_token_latency_seconds", "tim
               "e2e_request_latency_seconds", "request_queue_time_seconds", "request_prefill_time_seconds",
               "request_decode_time_seconds", "request_inference_time_seconds", "request_prompt_tokens",
               "request_generation_tokens", "request_params_max_tokens"]
-GAUGES = ["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc", "kv_blocks", "cache_config_info"]
+GAUGES = ["num_requests_running", "num_requests_waiting", "kv_cache_usage_perc", "kv_blocks", "kv_cache_resident_bytes",
+          "cache_config_info"]
 COUNTERS = ["prefix_cache_queries", "prefix_cache_hits", "num_preemptions", "prompt_tokens", "generation_tokens",
             "computed_tokens", "request_success", "http_requests"]
 MODEL_LABELS = {"engine": "0", "model_name": str(MODEL)}

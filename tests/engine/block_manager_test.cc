@@ -36,6 +36,22 @@ TEST(BlockManager, CountsBlocksOfTokens) {
   EXPECT_EQ(blocks.blocks_for(65), 2);
 }
 
+TEST(BlockManager, KnowsWhatItNeverHandedOut) {
+  BlockManager blocks(10, 64);
+  std::vector<std::int32_t> first, second;
+  EXPECT_EQ(blocks.high_water(), 0);
+  blocks.allocate(3, first);
+  EXPECT_EQ(blocks.high_water(), 3);
+  blocks.release(first);
+  blocks.allocate(2, second);
+  EXPECT_EQ(blocks.high_water(), 3);
+  blocks.allocate(4, first);
+  EXPECT_EQ(blocks.high_water(), 6);
+  blocks.reset();
+  EXPECT_EQ(blocks.high_water(), 6);
+  for (const std::int32_t block : first) EXPECT_LT(block, 6);
+}
+
 TEST(BlockManager, HandsOutWhatWasFreedLast) {
   BlockManager blocks(100, 64);
   std::vector<std::int32_t> first;

@@ -45,6 +45,20 @@ using ::testing::ElementsAre;
 using ::testing::FieldsAre;
 using ::testing::IsEmpty;
 
+TEST_F(SchedulerTest, ListsTheBlocksThatStepsToComeWriteTo) {
+  Scheduler scheduler({.num_blocks = 12, .max_prompt_tokens = 100, .cost = {.token_ms = 1}});
+  std::vector<std::int32_t> next;
+  scheduler.list_next_blocks(2, next);
+  EXPECT_THAT(next, ElementsAre(0, 1));
+  add(scheduler, 640, 3);
+  step(scheduler);  // of ten blocks, the first is full
+  scheduler.list_next_blocks(3, next);
+  EXPECT_THAT(next, ElementsAre(10, 11, 1, 2, 3));
+  while (scheduler.num_running() > 0) step(scheduler);
+  scheduler.list_next_blocks(3, next);
+  EXPECT_THAT(next, ElementsAre(11));  // the answer took the eleventh
+}
+
 TEST_F(SchedulerTest, PromptThenOneTokenAStep) {
   Scheduler scheduler({.num_blocks = 4});
   const Sequence& sequence = add(scheduler, 10, 3);

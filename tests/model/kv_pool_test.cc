@@ -63,6 +63,22 @@ TEST(KvPool, ReservesWithoutTouching) {
   EXPECT_LT(resident_memory_bytes(), before + (std::uint64_t{64} << 20));
 }
 
+TEST(KvPool, PreparesMemoryOnceAndAsItIs) {
+  KvPool pool(host_allocator(), kLayout, 3, 1000);  // 768 KiB a block
+  const ops::KvLayer layer = pool.layer(0);
+  auto* const block = static_cast<unsigned char*>(layer.data) + 700 * layer.block_stride;
+  block[5] = 7;
+  const std::uint64_t before = resident_memory_bytes();
+  for (int i = 700; i < 764; i++) EXPECT_TRUE(pool.prepare(i));
+  EXPECT_FALSE(pool.prepare(700));
+  if (pool.prepared_end() == 0) GTEST_SKIP() << "this kernel has no MADV_POPULATE_WRITE (5.14)";
+  EXPECT_EQ(pool.prepared_end(), 764);
+  EXPECT_GT(resident_memory_bytes(), before + (std::uint64_t{40} << 20));
+  EXPECT_LT(resident_memory_bytes(), before + (std::uint64_t{64} << 20));
+  EXPECT_EQ(block[5], 7);
+  EXPECT_EQ(block[layer.block_stride], 0);
+}
+
 TEST(KvPool, RefusesLayersThatItDoesNotHave) {
   const KvPool pool(host_allocator(), kLayout, 2, 1);
   EXPECT_ANY_THROW(pool.layer(2));

@@ -86,6 +86,7 @@ TEST(Metrics, everything_is_there_from_the_start) {
   EXPECT_EQ(series.at(of_engine("kv_blocks", R"(state="used")")), 0);
   EXPECT_EQ(series.at(of_engine("kv_blocks", R"(state="free")")),
             static_cast<double>(server.model().engine.stats().num_blocks));
+  EXPECT_GE(series.at(of_engine("kv_cache_resident_bytes")), 0);
   EXPECT_GT(series.at("process_resident_memory_bytes"), 1 << 20);
   EXPECT_GT(series.at("process_open_fds"), 3);
 }

@@ -33,6 +33,18 @@ TEST(HostAllocator, LargePiecesAreAddressSpaceUntilTouchedAndReadAsZero) {
   EXPECT_EQ(static_cast<const char*>(memory.data())[kBytes - 1], 0);
 }
 
+TEST(HostAllocator, PagesAreMadeResidentAsTheyAre) {
+  constexpr std::size_t kBytes = std::size_t{64} << 20;
+  const Allocation memory = host_allocator().allocate(kBytes);
+  auto* const bytes = static_cast<unsigned char*>(memory.data());
+  bytes[5] = 7;
+  const std::uint64_t before = resident_memory_bytes();
+  if (!make_resident(bytes + 100, kBytes - 200)) GTEST_SKIP() << "this kernel has no MADV_POPULATE_WRITE (5.14)";
+  EXPECT_GT(resident_memory_bytes(), before + kBytes / 2);
+  EXPECT_EQ(bytes[5], 7);
+  EXPECT_EQ(bytes[kBytes - 1], 0);
+}
+
 TEST(HostAllocator, GivesMemoryBack) {
   constexpr std::size_t kBytes = std::size_t{128} << 20;
   const std::uint64_t before = resident_memory_bytes();

@@ -286,9 +286,8 @@ void EngineLoop::publish() noexcept {
   stats_.num_waiting = scheduler_.num_waiting();
   stats_.num_used_blocks = scheduler_.blocks().num_used();
   stats_.num_cached_blocks = scheduler_.blocks().num_cached();
-  stats_.resident_bytes =
-      kv_pool_.block_bytes() *
-      std::max<std::int64_t>(kv_pool_.prepared_end(), scheduler_.blocks().high_water());
+  stats_.resident_bytes = kv_pool_.block_bytes() *
+                          std::max<std::int64_t>(kv_pool_.prepared_end(), scheduler_.blocks().high_water());
   stats_.num_preemptions = scheduler_.num_preemptions();
   stats_.num_cache_query_tokens = scheduler_.num_cache_query_tokens();
   stats_.num_cache_hit_tokens = scheduler_.num_cache_hit_tokens();

@@ -12,7 +12,7 @@ namespace {
 
 // Bytes of weights that rows pass over at once, group after group: they stay in the second-level cache.
 constexpr std::int64_t kCachedBytes = 256 << 10;
-constexpr TaskShape kTaskShape = {.max_rows = 512};
+constexpr TaskShape kTaskShape = {.max_rows = 512, .max_blocks = 4};
 constexpr TaskShape kTiledTaskShape = {.max_rows = 512, .row_unit = kXTileRows, .max_blocks = 4};
 constexpr std::int64_t kPairBytes = 4;
 constexpr std::int64_t kTileBytes = kXTileSteps * kPairBytes;  // of a row

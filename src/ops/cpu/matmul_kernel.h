@@ -93,13 +93,15 @@ inline void end_tile(const Vec (&acc)[kRows][kVectors], const Matmul& m, float* 
     for (int j = 0; j < kVectors; j++) write(y + r * m.y_stride, j, acc[r][j]);
 }
 
-// Where a pass reads and what it fetches for the next one.
+// What a group of rows takes at once, and what it fetches meanwhile, some lines with each step.
 struct Pass {
   std::int64_t row;
   std::int64_t num_rows;
   std::int64_t first_step;
   std::int64_t num_steps;
-  std::int64_t fetch_distance;  // bytes from w; 0: what is read now, which costs next to nothing
+  std::int64_t fetch_distance;  // of what it reads itself, bytes; 0: what is read now, which costs nothing
+  const char* next;             // or a part of the weights of the next pass, if not null
+  std::int64_t next_step;       // bytes
 };
 
 template <int kRows, int kVectors, class W>
@@ -113,6 +115,10 @@ void multiply_tile(const Matmul& m, const Pass& pass, std::int64_t column) {
   float* y = m.y + pass.row * m.y_stride + column;
   const std::int64_t num_columns = m.end_column - column;
   const bool whole = num_columns >= kVectors * kLanes, resume = pass.first_step > 0;
+  const char* fetch =
+      pass.next != nullptr ? pass.next : reinterpret_cast<const char*>(w) + pass.fetch_distance;
+  const std::int64_t fetch_step =
+      pass.next != nullptr ? pass.next_step : m.w_step * static_cast<std::int64_t>(sizeof(W));
   Vec acc[kRows][kVectors];
   if (whole) {
     begin_tile(acc, m, y, column, resume, [](const float* p, int j) { return load(p + j * kLanes); });
@@ -121,11 +127,11 @@ void multiply_tile(const Matmul& m, const Pass& pass, std::int64_t column) {
                [&](const float* p, int j) { return load_at_most(p + j * kLanes, num_columns - j * kLanes); });
   }
   for (std::int64_t step = 0; step < pass.num_steps; step++) {
-    for (std::int64_t line = 0; line < kStepBytes; line += 64)
-      __builtin_prefetch(reinterpret_cast<const char*>(w) + pass.fetch_distance + line);
+    for (std::int64_t line = 0; line < kStepBytes; line += 64) __builtin_prefetch(fetch + line);
     add_step(acc, x, m.x_stride, w);
     x += kPair;
     w += m.w_step;
+    fetch += fetch_step;
   }
   if (whole) {
     end_tile(acc, m, y, [](float* p, int j, Vec v) { store(p + j * kLanes, v); });
@@ -155,22 +161,40 @@ void multiply_rows(const Matmul& m, const Pass& pass, std::int64_t first, std::i
     multiply_rows<kRows - 1, W>(m, pass, first, end);
 }
 
+// All rows, group after group. The first one reads weights from memory; while the others multiply, which
+// takes longer, they fetch those of the next pass, at `next`, each its share.
+template <class W>
+void multiply_groups(const Matmul& m, Pass pass, std::int64_t first, std::int64_t end, const W* next) {
+  const std::int64_t num_groups = (m.num_rows + kMaxTileRows - 1) / kMaxTileRows;
+  const std::int64_t pass_bytes = pass.num_steps * m.w_step * static_cast<std::int64_t>(sizeof(W));
+  for (std::int64_t g = 0; g < num_groups; g++) {
+    pass.row = m.num_rows * g / num_groups;
+    pass.num_rows = m.num_rows * (g + 1) / num_groups - pass.row;
+    pass.fetch_distance = g == 0 ? m.fetch_distance : 0;
+    if (g > 0 && next != nullptr) {
+      const std::int64_t share = pass_bytes / (num_groups - 1);
+      pass.next = reinterpret_cast<const char*>(next) + (g - 1) * share;
+      pass.next_step = share / pass.num_steps;
+    }
+    multiply_rows<kMaxTileRows, W>(m, pass, first, end);
+  }
+}
+
 template <class W>
 void multiply(const Matmul& m) {
-  const std::int64_t num_groups = (m.num_rows + kMaxTileRows - 1) / kMaxTileRows;
   const std::int64_t steps_at_once = m.steps_at_once > 0 ? m.steps_at_once : m.num_steps;
   for (std::int64_t first = m.first_column; first < m.end_column; first += kBlockColumns) {
     const std::int64_t end = first + kBlockColumns < m.end_column ? first + kBlockColumns : m.end_column;
-    Pass pass{};
-    for (; pass.first_step < m.num_steps; pass.first_step += steps_at_once) {
+    const W* const w = static_cast<const W*>(m.w) + first / kBlockColumns * m.w_block_stride;
+    for (Pass pass{}; pass.first_step < m.num_steps; pass.first_step += steps_at_once) {
       const std::int64_t steps_left = m.num_steps - pass.first_step;
       pass.num_steps = steps_left < steps_at_once ? steps_left : steps_at_once;
-      for (std::int64_t g = 0; g < num_groups; g++) {
-        pass.row = m.num_rows * g / num_groups;
-        pass.num_rows = m.num_rows * (g + 1) / num_groups - pass.row;
-        pass.fetch_distance = g == 0 ? m.fetch_distance : 0;
-        multiply_rows<kMaxTileRows, W>(m, pass, first, end);
-      }
+      const W* next = nullptr;
+      if (steps_left > steps_at_once)
+        next = w + (pass.first_step + steps_at_once) * m.w_step;
+      else if (end < m.end_column)
+        next = w + m.w_block_stride;
+      multiply_groups(m, pass, first, end, next);
     }
   }
 }

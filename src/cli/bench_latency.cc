@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
+#include "base/format_bytes.h"
 #include "cli/bench_setup.h"
-#include "cli/byte_size.h"
 #include "cli/command.h"
 
 namespace lmdeploy::cli {

@@ -3,8 +3,8 @@
 #include <optional>
 
 #include "base/error.h"
+#include "base/format_bytes.h"
 #include "base/log.h"
-#include "cli/byte_size.h"
 #include "cli/calibration_text.h"
 #include "cli/host_ctx.h"
 #include "cli/stopwatch.h"

@@ -4,8 +4,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
+#include "base/format_bytes.h"
 #include "base/log.h"
-#include "cli/byte_size.h"
 #include "cli/command.h"
 #include "cli/engine_loader.h"
 #include "cli/host_ctx.h"

@@ -1,7 +1,7 @@
 #include "cli/lite_progress.h"
 
+#include "base/format_bytes.h"
 #include "base/system_memory.h"
-#include "cli/byte_size.h"
 
 namespace lmdeploy::cli {
 namespace {

@@ -1,8 +1,8 @@
 #include "cli/lite_run.h"
 
 #include "base/error.h"
+#include "base/format_bytes.h"
 #include "base/log.h"
-#include "cli/byte_size.h"
 #include "cli/host_ctx.h"
 #include "cli/interrupts.h"
 #include "cli/lite_evaluation.h"

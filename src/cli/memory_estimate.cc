@@ -59,6 +59,7 @@ MemoryEstimate estimate_memory(const ModelSource& source, const HfConfig& config
   LoadOptions options = load_options(dtype, flags);
   options.rounding = supposed.rounding;
   options.headers_only = source.headers_only;
+  options.warns_about_unread = false;  // that is left to loading it
   const ModelOutline outline(source.folder, config, options);
   MemoryEstimate estimate;
   estimate.info = outline.model->info();

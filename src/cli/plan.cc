@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/format_bytes.h"
 #include "base/log.h"
 #include "checkpoint/hf_config.h"
 #include "cli/byte_size.h"
@@ -87,8 +88,8 @@ class Planner {
       if (change.quantizes) suppose_quantized(options);
       const MemoryPlan plan = estimate(options).plan;
       if (!plan.fits()) return {};
-      return fmt::format("\n  {}: {} in all, {} tokens of cache", change.text, mib_or_gib(plan.total_bytes()),
-                         plan.cache.num_tokens);
+      return fmt::format("\n  {}: {} in all, {} tokens of cache", change.text,
+                         format_bytes(plan.total_bytes()), plan.cache.num_tokens);
     } catch (const Error&) {
       return {};  // this model cannot be changed so
     }

@@ -2,11 +2,13 @@
 
 #include <fmt/format.h>
 
+#include "base/format_bytes.h"
+
 namespace lmdeploy::cli {
 namespace {
 
 std::string row(const char* name, std::int64_t bytes, const std::string& note = {}) {
-  std::string line = fmt::format("  {:<10} {:>11}", name, mib_or_gib(bytes));
+  std::string line = fmt::format("  {:<10} {:>11}", name, format_bytes(bytes));
   if (!note.empty()) line += "  " + note;
   return line + "\n";
 }
@@ -22,9 +24,10 @@ std::string cache_note(const MemoryPlan& plan) {
 std::string weights_note(const MemoryEstimate& estimate) {
   const std::int64_t rounding = estimate.plan.needs.weight_bytes - estimate.info.weight_bytes;
   constexpr std::int64_t kWorthSaying = std::int64_t{1} << 20;
-  return rounding < kWorthSaying ? std::string()
-                                 : fmt::format("{} and {} that fill up huge pages",
-                                               mib_or_gib(estimate.info.weight_bytes), mib_or_gib(rounding));
+  return rounding < kWorthSaying
+             ? std::string()
+             : fmt::format("{} and {} that fill up huge pages", format_bytes(estimate.info.weight_bytes),
+                           format_bytes(rounding));
 }
 
 }  // namespace
@@ -33,7 +36,7 @@ std::string plan_text(const MemoryEstimate& estimate, const std::string& model_n
   const MemoryPlan& plan = estimate.plan;
   const std::int64_t left = plan.left_bytes();
   std::string text =
-      fmt::format("Memory plan of {}, {} to be had:\n", model_name, mib_or_gib(plan.memory_bytes));
+      fmt::format("Memory plan of {}, {} to be had:\n", model_name, format_bytes(plan.memory_bytes));
   text += row("weights", plan.needs.weight_bytes, weights_note(estimate));
   text += row("KV cache", plan.cache.bytes, cache_note(plan));
   text += row("workspace", plan.needs.workspace_bytes, "scratch and logits of the largest step");

@@ -3,7 +3,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include "cli/byte_size.h"
+#include "base/format_bytes.h"
 
 namespace lmdeploy::cli {
 namespace {

@@ -13,10 +13,10 @@
 #include <string>
 #include <string_view>
 
+#include "base/format_bytes.h"
 #include "base/system_memory.h"
 #include "base/thread_pool.h"
 #include "base/version.h"
-#include "cli/byte_size.h"
 #include "client/http_client.h"
 #include "tensor/ctx.h"
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/format_bytes.h"
 
 namespace lmdeploy {
 namespace {
@@ -89,17 +90,11 @@ CachePlan plan_cache(const CacheSize& size, const CacheNeeds& needs, const Cache
   return plan;
 }
 
-std::string mib_or_gib(std::int64_t bytes) {
-  const auto value = static_cast<double>(bytes);
-  return value < 0x1p30 ? fmt::format("{:.1f} MiB", value / 0x1p20)
-                        : fmt::format("{:.2f} GiB", value / 0x1p30);
-}
-
 std::string CachePlan::to_string() const {
   return fmt::format(
       "KV cache{}: {} bytes ({}), {} blocks, {} tokens: room for {:.1f} sequences of the session "
       "length at once{}",
-      quant_bits == 0 ? "" : fmt::format(" of int{}", quant_bits), bytes, mib_or_gib(bytes), num_blocks,
+      quant_bits == 0 ? "" : fmt::format(" of int{}", quant_bits), bytes, format_bytes(bytes), num_blocks,
       num_tokens, num_sessions, capped ? " (capped at --max-batch-size x --session-len)" : "");
 }
 

@@ -47,7 +47,4 @@ struct CacheRoom {
 // whether a size in bytes is there at all, is check_fits()'s business (engine/memory_plan.h).
 CachePlan plan_cache(const CacheSize& size, const CacheNeeds& needs, const CacheRoom& room);
 
-// "97.4 MiB", "13.71 GiB"
-std::string mib_or_gib(std::int64_t bytes);
-
 }  // namespace lmdeploy

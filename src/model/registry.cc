@@ -66,7 +66,7 @@ std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& f
                               options.headers_only};
   WeightReader reader(ctx, std::make_shared<const Checkpoint>(folder), formats);
   DecoderWeights weights = read_decoder({config, reader, options}, architecture);
-  reader.warn_about_unread();
+  if (options.warns_about_unread) reader.warn_about_unread();
   const Rope rope =
       make_rope(config.rope, config.head_dim, config.max_position_embeddings, options.session_len);
   auto decoder = std::make_unique<Decoder>(config, rope, std::move(weights), options.block_len);

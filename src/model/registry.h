@@ -23,6 +23,7 @@ struct LoadOptions {
   // The folder has its files' headers and sizes, but holes for data. What the data would decide is taken for
   // the usual: inputs in their order, zeros as config.json names them.
   bool headers_only = false;
+  bool warns_about_unread = true;  // of tensors that have no place in the architecture
   std::int32_t session_len =
       0;  // 0: max_position_embeddings. Beyond it, dynamic rope takes its base from this
   std::int32_t block_len = 64;  // tokens per KV block

@@ -33,6 +33,19 @@ std::string part_of(const UrlPtr& url, CURLUPart part, unsigned flags) {
   return text;
 }
 
+// Letters and digits stay as they are too.
+std::string escape_all_but(std::string_view text, std::string_view kept) {
+  std::string out;
+  for (const char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte < 0x80 && (std::isalnum(byte) != 0 || kept.find(c) != std::string_view::npos))
+      out += c;
+    else
+      out += fmt::format("%{:02X}", byte);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string HttpResponse::header(std::string_view name) const {
@@ -108,16 +121,11 @@ std::string resolve_url(const std::string& base, const std::string& location) {
 }
 
 std::string escape_path(std::string_view path) {
-  std::string out;
-  for (const char c : path) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (byte < 0x80 &&
-        (std::isalnum(byte) != 0 || std::string_view("-._~/").find(c) != std::string_view::npos))
-      out += c;
-    else
-      out += fmt::format("%{:02X}", byte);
-  }
-  return out;
+  return escape_all_but(path, "-._~/");
+}
+
+std::string escape_name(std::string_view name) {
+  return escape_all_but(name, "-._~");
 }
 
 std::string http_library_version() {

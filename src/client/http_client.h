@@ -64,6 +64,7 @@ std::string resolve_url(const std::string& base, const std::string& location);
 
 // Everything but letters, digits and -._~/ as %XX.
 std::string escape_path(std::string_view path);
+std::string escape_name(std::string_view name);  // the slash too
 
 std::string http_library_version();
 

@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <fstream>
+#include <functional>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -12,6 +15,7 @@
 #include "client/hub_api.h"
 #include "client/hub_cache.h"
 #include "client/hub_file.h"
+#include "client/hub_range.h"
 
 namespace lmdeploy::client {
 namespace {
@@ -49,18 +53,16 @@ class Progress {
   HubProgress state_;
 };
 
+// Files of one revision on their way into the cache.
 class Snapshot {
  public:
-  Snapshot(const std::string& repo_id, const HubOptions& options, const HubCache& cache, HubRevision revision)
-      : repo_id_(repo_id),
-        options_(options),
-        cache_(cache),
-        commit_(std::move(revision.commit)),
-        files_(select_needed(repo_id, revision.files)) {}
+  Snapshot(const HubRepo& repo, const HubOptions& options, const HubCache& cache, std::string commit,
+           std::vector<HubFile> files)
+      : repo_(repo), options_(options), cache_(cache), commit_(std::move(commit)), files_(std::move(files)) {}
 
   fs::path fetch() {
     HubConnection hub(options_);
-    for (HubFile& file : files_) complete_metadata(hub, repo_id_, commit_, file);
+    for (HubFile& file : files_) complete_metadata(hub, repo_, commit_, file);
     check_space();
     Progress progress(options_, cache_, files_);
     fetch_all(progress);
@@ -81,7 +83,7 @@ class Snapshot {
     fs::create_directories(cache_.folder(), error);
     const fs::space_info space = fs::space(cache_.folder(), error);
     if (!error && missing > 0 && static_cast<std::uint64_t>(missing) > space.available)
-      throw Error(fmt::format("{} needs {:.1f} GB more and {} has {:.1f} GB free", repo_id_,
+      throw Error(fmt::format("{} needs {:.1f} GB more and {} has {:.1f} GB free", repo_.id,
                               static_cast<double>(missing) / 1e9, cache_.folder().string(),
                               static_cast<double>(space.available) / 1e9),
                   "Free space, or choose another place with --download-dir or HF_HOME.");
@@ -114,42 +116,94 @@ class Snapshot {
   void fetch_one(HubConnection& hub, const HubFile& file, Progress& progress) {
     const FileLock lock(cache_.lock(file.etag));
     if (!fs::exists(cache_.blob(file.etag))) {
-      download_file(hub, {repo_id_, file_url(options_, repo_id_, commit_, file.path), file,
-                          cache_.incomplete(file.etag), cache_.blob(file.etag),
-                          [&](std::int64_t num_bytes) { progress.add_bytes(num_bytes); }});
+      download_file(hub,
+                    {repo_, file_url(options_, repo_, commit_, file.path), file, cache_.incomplete(file.etag),
+                     cache_.blob(file.etag), [&](std::int64_t num_bytes) { progress.add_bytes(num_bytes); }});
       if (hub.stopped()) return;
       progress.add_file();
     }
     cache_.link(commit_, file.path, file.etag);
   }
 
-  const std::string& repo_id_;
+  const HubRepo& repo_;
   const HubOptions& options_;
   const HubCache& cache_;
   std::string commit_;
   std::vector<HubFile> files_;
 };
 
+[[noreturn]] void refuse_offline(const HubRepo& repo, const HubOptions& options) {
+  throw Error(fmt::format("{} is not in {} and HF_HUB_OFFLINE forbids to download it", repo.id,
+                          options.cache_dir.string()),
+              repo.kind == HubRepo::Kind::model
+                  ? "Unset HF_HUB_OFFLINE, or give the folder of a local copy as MODEL."
+                  : "Unset HF_HUB_OFFLINE.");
+}
+
+// Chooses the wanted files of a listing. Throws Error where they are not there.
+using Select = std::function<std::vector<HubFile>(const std::vector<HubFile>& files)>;
+
+// cached: the folder where all of it is in the cache already.
+fs::path update(const HubRepo& repo, const HubOptions& options, const HubCache& cache,
+                const std::optional<fs::path>& cached, const Select& select) {
+  if (options.offline) {
+    if (cached) return *cached;
+    refuse_offline(repo, options);
+  }
+  HubConnection hub(options);
+  // Somebody without a network should not wait for what is here already.
+  const HttpResponse listing = request_revision(hub, repo, cached ? 1 : options.max_attempts);
+  if (listing.status != 200 || !listing.failure.empty()) {
+    if (!cached || !may_pass(listing)) refuse_answer(listing, repo, options);
+    log::warn("{} cannot be asked for news; using what is in {}", options.endpoint, cached->string());
+    return *cached;
+  }
+  HubRevision revision = parse_revision(listing.body);
+  return Snapshot(repo, options, cache, std::move(revision.commit), select(revision.files)).fetch();
+}
+
+std::vector<HubFile> select_one(const HubRepo& repo, const HubOptions& options, const std::string& path,
+                                const std::vector<HubFile>& files) {
+  for (const HubFile& file : files)
+    if (file.path == path) return {file};
+  throw Error(fmt::format("{} has no file {} in its revision '{}'", repo.id, path, options.revision),
+              fmt::format("See its files at {}/{}/tree/{}.", options.endpoint, repo.page_path(),
+                          escape_name(options.revision)));
+}
+
+std::string read_first_bytes(const fs::path& path, std::int64_t count) {
+  std::string bytes(static_cast<std::size_t>(std::min(count, static_cast<std::int64_t>(fs::file_size(path)))),
+                    '\0');
+  std::ifstream in(path, std::ios::binary);
+  if (!in.read(bytes.data(), std::ssize(bytes)))
+    throw Error(fmt::format("cannot read {}", path.string()), "Check its permissions.");
+  return bytes;
+}
+
 }  // namespace
 
 fs::path download_model(const std::string& repo_id, const HubOptions& options) {
-  const HubCache cache(options.cache_dir, repo_id);
-  if (options.offline) {
-    if (const auto folder = cache.find_complete(options.revision)) return *folder;
-    throw Error(fmt::format("{} is not in {} and HF_HUB_OFFLINE forbids to download it", repo_id,
-                            options.cache_dir.string()),
-                "Unset HF_HUB_OFFLINE, or give the folder of a local copy as MODEL.");
-  }
+  const HubRepo repo{repo_id};
+  const HubCache cache(options.cache_dir, repo);
+  return update(repo, options, cache, cache.find_complete(options.revision),
+                [&](const std::vector<HubFile>& files) { return select_needed(repo, files); });
+}
+
+fs::path download_one_file(const HubRepo& repo, const std::string& path, const HubOptions& options) {
+  const HubCache cache(options.cache_dir, repo);
+  const auto select = [&](const std::vector<HubFile>& files) {
+    return select_one(repo, options, path, files);
+  };
+  return update(repo, options, cache, cache.find_with(options.revision, path), select) / path;
+}
+
+std::string download_first_bytes(const HubRepo& repo, const std::string& path, std::int64_t count,
+                                 const HubOptions& options) {
+  const auto cached = HubCache(options.cache_dir, repo).find_with(options.revision, path);
+  if (cached) return read_first_bytes(*cached / path, count);
+  if (options.offline) refuse_offline(repo, options);
   HubConnection hub(options);
-  const auto folder = cache.find_complete(options.revision);
-  // Somebody without a network should not wait for what is here already.
-  const HttpResponse listing = request_revision(hub, repo_id, folder ? 1 : options.max_attempts);
-  if (listing.status != 200 || !listing.failure.empty()) {
-    if (!folder || !may_pass(listing)) refuse_answer(listing, repo_id, options);
-    log::warn("{} cannot be asked for news; using what is in {}", options.endpoint, folder->string());
-    return *folder;
-  }
-  return Snapshot(repo_id, options, cache, parse_revision(listing.body)).fetch();
+  return fetch_first_bytes(hub, repo, options.revision, path, count);
 }
 
 }  // namespace lmdeploy::client

@@ -6,6 +6,7 @@
 #include <string>
 
 #include "client/http_client.h"
+#include "client/hub_repo.h"
 
 namespace lmdeploy::client {
 
@@ -16,7 +17,8 @@ struct HubProgress {
   std::int64_t total_bytes = 0;
 };
 
-// Where models come from and go to. The caller reads the environment (HF_ENDPOINT, HF_TOKEN, ...).
+// Where models and data sets come from and go to. The caller reads the environment (HF_ENDPOINT, HF_TOKEN,
+// ...).
 struct HubOptions {
   std::string endpoint = "https://huggingface.co";
   std::string token;                // sent to `endpoint` only, never to where it redirects
@@ -39,5 +41,14 @@ struct HubOptions {
 // Throws Error: no such repository or revision, a gated one, offline and not cached, no safetensors, a full
 // disk, a hash that does not fit, a network that stays broken.
 std::filesystem::path download_model(const std::string& repo_id, const HubOptions& options);
+
+// One file of a repository in the cache, downloaded in the same way where it is missing. Throws Error.
+std::filesystem::path download_one_file(const HubRepo& repo, const std::string& path,
+                                        const HubOptions& options);
+
+// The first `count` bytes of a file of a repository, or all of them where it has fewer, out of the cache or
+// from the hub; what comes from the hub is not kept, as no hash could tell that it is right. Throws Error.
+std::string download_first_bytes(const HubRepo& repo, const std::string& path, std::int64_t count,
+                                 const HubOptions& options);
 
 }  // namespace lmdeploy::client

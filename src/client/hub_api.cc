@@ -67,10 +67,10 @@ bool is_needed(const std::string& path) {
 
 }  // namespace
 
-HttpResponse request_revision(HubConnection& hub, const std::string& repo_id, int max_attempts) {
+HttpResponse request_revision(HubConnection& hub, const HubRepo& repo, int max_attempts) {
   return hub.ask(max_attempts, "GET",
-                 fmt::format("{}/api/models/{}/revision/{}?blobs=true", hub.options().endpoint, repo_id,
-                             escape_path(hub.options().revision)));
+                 fmt::format("{}/api/{}/revision/{}?blobs=true", hub.options().endpoint, repo.api_path(),
+                             escape_name(hub.options().revision)));
 }
 
 HubRevision parse_revision(const std::string& body) {
@@ -88,20 +88,20 @@ HubRevision parse_revision(const std::string& body) {
   }
 }
 
-std::string file_url(const HubOptions& options, const std::string& repo_id, const std::string& commit,
+std::string file_url(const HubOptions& options, const HubRepo& repo, const std::string& revision,
                      const std::string& path) {
-  return fmt::format("{}/{}/resolve/{}/{}", options.endpoint, repo_id, commit, escape_path(path));
+  return fmt::format("{}/{}/resolve/{}/{}", options.endpoint, repo.page_path(), escape_name(revision),
+                     escape_path(path));
 }
 
-void complete_metadata(HubConnection& hub, const std::string& repo_id, const std::string& commit,
-                       HubFile& file) {
+void complete_metadata(HubConnection& hub, const HubRepo& repo, const std::string& commit, HubFile& file) {
   if (!file.etag.empty() && file.size >= 0) return;
   // The hub's own headers come with the redirect, before a CDN answers: X-Linked-* of the first response.
   HttpClient http(hub.options().http);
-  HttpRequest request{"HEAD", file_url(hub.options(), repo_id, commit, file.path), {}, {}};
+  HttpRequest request{"HEAD", file_url(hub.options(), repo, commit, file.path), {}, {}};
   if (!hub.options().token.empty()) request.headers.push_back("Authorization: Bearer " + hub.options().token);
   const HttpResponse response = http.send(request);
-  if (response.status == 0 || response.status >= 400) refuse_answer(response, repo_id, hub.options());
+  if (response.status == 0 || response.status >= 400) refuse_answer(response, repo, hub.options());
   std::string etag = bare_etag(response.header("X-Linked-ETag"));
   if (etag.empty()) etag = bare_etag(response.header("ETag"));
   if (!is_hash(etag))
@@ -114,7 +114,7 @@ void complete_metadata(HubConnection& hub, const std::string& repo_id, const std
   if (!size.empty()) file.size = std::atoll(size.c_str());
 }
 
-std::vector<HubFile> select_needed(const std::string& repo_id, const std::vector<HubFile>& files) {
+std::vector<HubFile> select_needed(const HubRepo& repo, const std::vector<HubFile>& files) {
   std::vector<HubFile> needed;
   std::copy_if(files.begin(), files.end(), std::back_inserter(needed),
                [](const HubFile& file) { return is_needed(file.path); });
@@ -131,7 +131,7 @@ std::vector<HubFile> select_needed(const std::string& repo_id, const std::vector
     remedy =
         "Its weights are pickled, which can run code when read. Convert them where you trust them: "
         "AutoModelForCausalLM.from_pretrained(REPO).save_pretrained(DIR, safe_serialization=True).";
-  throw Error(fmt::format("{} has no safetensors", repo_id), remedy);
+  throw Error(fmt::format("{} has no safetensors", repo.id), remedy);
 }
 
 }  // namespace lmdeploy::client

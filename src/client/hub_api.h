@@ -20,19 +20,19 @@ struct HubRevision {
 };
 
 // The answer to a request for the listing of a repository's revision. max_attempts: where the fault may pass.
-HttpResponse request_revision(HubConnection& hub, const std::string& repo_id, int max_attempts);
+HttpResponse request_revision(HubConnection& hub, const HubRepo& repo, int max_attempts);
 
 // Reads such an answer. Throws Error where it is no listing, or names a path that leaves the folder.
 HubRevision parse_revision(const std::string& body);
 
-std::string file_url(const HubOptions& options, const std::string& repo_id, const std::string& commit,
+// revision: as a rule the commit that a listing named.
+std::string file_url(const HubOptions& options, const HubRepo& repo, const std::string& revision,
                      const std::string& path);
 
 // Asks for the size and hash of a file that the listing left open. Throws Error.
-void complete_metadata(HubConnection& hub, const std::string& repo_id, const std::string& commit,
-                       HubFile& file);
+void complete_metadata(HubConnection& hub, const HubRepo& repo, const std::string& commit, HubFile& file);
 
 // The files that running the model needs. Throws Error where there are no safetensors.
-std::vector<HubFile> select_needed(const std::string& repo_id, const std::vector<HubFile>& files);
+std::vector<HubFile> select_needed(const HubRepo& repo, const std::vector<HubFile>& files);
 
 }  // namespace lmdeploy::client

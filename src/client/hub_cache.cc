@@ -20,12 +20,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string repo_folder(const std::string& repo_id) {
-  std::string name = "models--" + repo_id;
-  for (std::size_t slash; (slash = name.find('/')) != std::string::npos;) name.replace(slash, 1, "--");
-  return name;
-}
-
 // The weight files that a snapshot must have, from its index; a single file without one.
 std::set<std::string> weight_files(const fs::path& snapshot) {
   std::ifstream in(snapshot / "model.safetensors.index.json");
@@ -48,8 +42,8 @@ void make_folders(const fs::path& folder) {
 
 }  // namespace
 
-HubCache::HubCache(const fs::path& cache_dir, const std::string& repo_id)
-    : repo_(cache_dir / repo_folder(repo_id)), locks_(cache_dir / ".locks" / repo_folder(repo_id)) {}
+HubCache::HubCache(const fs::path& cache_dir, const HubRepo& repo)
+    : repo_(cache_dir / repo.cache_folder()), locks_(cache_dir / ".locks" / repo.cache_folder()) {}
 
 void HubCache::link(const std::string& commit, const std::string& path, const std::string& etag) const {
   const fs::path target = snapshot(commit) / path;
@@ -77,15 +71,19 @@ void HubCache::write_ref(const std::string& revision, const std::string& commit)
 }
 
 std::optional<fs::path> HubCache::find_complete(const std::string& revision) const {
-  const std::optional<std::string> commit = find_commit(revision);
-  if (!commit) return std::nullopt;
-  const fs::path folder = snapshot(*commit);
-  if (!fs::exists(folder / "config.json")) return std::nullopt;
-  const std::set<std::string> files = weight_files(folder);
+  const std::optional<fs::path> folder = find_with(revision, "config.json");
+  if (!folder) return std::nullopt;
+  const std::set<std::string> files = weight_files(*folder);
   const bool complete =
       !files.empty() && std::all_of(files.begin(), files.end(),
-                                    [&](const std::string& file) { return fs::exists(folder / file); });
-  return complete ? std::optional(folder) : std::nullopt;
+                                    [&](const std::string& file) { return fs::exists(*folder / file); });
+  return complete ? folder : std::nullopt;
+}
+
+std::optional<fs::path> HubCache::find_with(const std::string& revision, const std::string& path) const {
+  const std::optional<std::string> commit = find_commit(revision);
+  if (!commit || !fs::exists(snapshot(*commit) / path)) return std::nullopt;
+  return snapshot(*commit);
 }
 
 FileLock::FileLock(const fs::path& path) {

@@ -3,16 +3,18 @@
 #include <optional>
 #include <string>
 
+#include "client/hub_repo.h"
+
 namespace lmdeploy::client {
 
-// One repository in the hub's cache layout:
+// One repository in the hub's cache layout (of a data set datasets--org--name):
 //   models--org--name/refs/<revision>            the commit that a branch or tag last stood for
 //   models--org--name/blobs/<etag>               contents, named by hash
 //   models--org--name/snapshots/<commit>/<path>  links to blobs
 //   .locks/models--org--name/<etag>.lock         held while a blob is written
 class HubCache {
  public:
-  HubCache(const std::filesystem::path& cache_dir, const std::string& repo_id);
+  HubCache(const std::filesystem::path& cache_dir, const HubRepo& repo);
 
   std::filesystem::path blob(const std::string& etag) const { return repo_ / "blobs" / etag; }
   std::filesystem::path incomplete(const std::string& etag) const {
@@ -30,6 +32,8 @@ class HubCache {
 
   // The snapshot of `revision` if it has a configuration and all weights.
   std::optional<std::filesystem::path> find_complete(const std::string& revision) const;
+  // The snapshot of `revision` if it has that file.
+  std::optional<std::filesystem::path> find_with(const std::string& revision, const std::string& path) const;
 
   const std::filesystem::path& folder() const noexcept { return repo_; }
 

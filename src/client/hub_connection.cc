@@ -77,30 +77,31 @@ bool may_pass(const HttpResponse& response) {
   return response.status == 408 || response.status == 429 || response.status >= 500;
 }
 
-void refuse_answer(const HttpResponse& response, const std::string& repo_id, const HubOptions& options) {
+void refuse_answer(const HttpResponse& response, const HubRepo& repo, const HubOptions& options) {
   const std::string code = response.header("X-Error-Code");
   const int status = response.status;
-  const std::string page = fmt::format("{}/{}", options.endpoint, repo_id);
+  const bool is_model = repo.kind == HubRepo::Kind::model;
+  const std::string page = fmt::format("{}/{}", options.endpoint, repo.page_path());
   if (status == 0 || (status < 300 && !response.failure.empty()))
     throw Error(fmt::format("{} cannot be reached: {}", options.endpoint, response.failure),
-                "Check the network; HF_ENDPOINT names another hub, HTTPS_PROXY a proxy. With a local copy: "
-                "give its folder as MODEL.");
+                fmt::format("Check the network; HF_ENDPOINT names another hub, HTTPS_PROXY a proxy.{}",
+                            is_model ? " With a local copy: give its folder as MODEL." : ""));
   if (code == "GatedRepo" || (status == 403 && !options.token.empty()))
-    throw Error(fmt::format("{} is only for those who accepted its conditions", repo_id),
+    throw Error(fmt::format("{} is only for those who accepted its conditions", repo.id),
                 fmt::format("Accept them at {}, then set HF_TOKEN to a token of that account.", page));
   if (code == "RevisionNotFound")
-    throw Error(fmt::format("{} has no revision '{}'", repo_id, options.revision),
+    throw Error(fmt::format("{} has no revision '{}'", repo.id, options.revision),
                 fmt::format("See its branches and tags at {}/tree/main.", page));
   if (code == "EntryNotFound")
-    throw Error(fmt::format("{} lacks a file that it lists", repo_id),
-                "Try again, or choose another --revision.");
+    throw Error(fmt::format("{} lacks a file that it lists", repo.id),
+                is_model ? "Try again, or choose another --revision." : "Try again later.");
   if (status == 401 && !options.token.empty() && code != "RepoNotFound")
     throw Error(fmt::format("{} refuses the token (status 401)", options.endpoint),
-                "Set HF_TOKEN to a valid token, or remove it for public models.");
+                "Set HF_TOKEN to a valid token, or remove it for what is public.");
   if (status == 401 || status == 403 || status == 404)
-    throw Error(fmt::format("there is no model {} at {}, or it is private (status {})", repo_id,
+    throw Error(fmt::format("there is no {} {} at {}, or it is private (status {})", repo.noun(), repo.id,
                             options.endpoint, status),
-                "Check the spelling; for a private model set HF_TOKEN.");
+                fmt::format("Check the spelling; for a private {} set HF_TOKEN.", repo.noun()));
   if (status == 429)
     throw Error(fmt::format("{} asks for fewer requests (status 429)", options.endpoint),
                 "Wait a few minutes; what was downloaded is kept. HF_TOKEN raises the limit.");

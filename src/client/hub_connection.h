@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "client/hub.h"
+#include "client/hub_repo.h"
 
 namespace lmdeploy::client {
 
@@ -39,7 +40,6 @@ class HubConnection {
 bool may_pass(const HttpResponse& response);
 
 // Throws the Error that a refusal (or no answer at all) means to the user.
-[[noreturn]] void refuse_answer(const HttpResponse& response, const std::string& repo_id,
-                                const HubOptions& options);
+[[noreturn]] void refuse_answer(const HttpResponse& response, const HubRepo& repo, const HubOptions& options);
 
 }  // namespace lmdeploy::client

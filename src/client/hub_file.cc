@@ -108,7 +108,7 @@ class Downloader {
 
   [[noreturn]] void give_up(const HttpResponse& response) const {
     if (response.status != 200 && response.status != 206)
-      refuse_answer(response, download_.repo_id, hub_.options());
+      refuse_answer(response, download_.repo, hub_.options());
     throw Error(fmt::format("{} was cut off {} times without a new byte: {}", download_.url,
                             hub_.options().max_attempts,
                             response.failure.empty() ? "it ends too early" : response.failure),

@@ -10,7 +10,7 @@ namespace lmdeploy::client {
 
 // One file on its way from the hub to a blob of the cache.
 struct FileDownload {
-  std::string repo_id;
+  HubRepo repo;
   std::string url;
   HubFile file;
   std::filesystem::path incomplete;  // grows; kept when the download is cut off

@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "client/hub_api.h"
 #include "client/hub_cache.h"
+#include "client/hub_range.h"
 
 namespace lmdeploy::client {
 namespace {
@@ -18,17 +19,17 @@ constexpr std::int64_t kMaxTextBytes = 64 << 20;  // of a JSON file
 
 class HeaderFetcher {
  public:
-  HeaderFetcher(const std::string& repo_id, const HubOptions& options)
-      : repo_id_(repo_id), options_(options), hub_(options) {}
+  HeaderFetcher(const HubRepo& repo, const HubOptions& options)
+      : repo_(repo), options_(options), hub_(options) {}
 
   std::vector<HubFileStart> run() {
-    const HttpResponse listing = request_revision(hub_, repo_id_, options_.max_attempts);
-    if (listing.status != 200 || !listing.failure.empty()) refuse_answer(listing, repo_id_, options_);
+    const HttpResponse listing = request_revision(hub_, repo_, options_.max_attempts);
+    if (listing.status != 200 || !listing.failure.empty()) refuse_answer(listing, repo_, options_);
     HubRevision revision = parse_revision(listing.body);
     commit_ = revision.commit;
     std::vector<HubFileStart> starts;
-    for (HubFile& file : select_needed(repo_id_, revision.files)) {
-      complete_metadata(hub_, repo_id_, commit_, file);
+    for (HubFile& file : select_needed(repo_, revision.files)) {
+      complete_metadata(hub_, repo_, commit_, file);
       starts.push_back({file.path, std::max<std::int64_t>(file.size, 0), begin_of(file)});
     }
     return starts;
@@ -46,7 +47,7 @@ class HeaderFetcher {
     std::uint64_t length = 0;
     if (begin.size() >= sizeof length) std::memcpy(&length, begin.data(), sizeof length);
     if (length > static_cast<std::uint64_t>(std::min(kMaxHeaderBytes, file.size)))
-      throw Error(fmt::format("{} of {} does not begin as a safetensors file does", file.path, repo_id_),
+      throw Error(fmt::format("{} of {} does not begin as a safetensors file does", file.path, repo_.id),
                   "The repository is damaged, or HF_ENDPOINT is no model hub.");
     const std::int64_t end = kLengthBytes + static_cast<std::int64_t>(length);
     if (std::ssize(begin) < end) begin = first_bytes(file, end);
@@ -54,34 +55,15 @@ class HeaderFetcher {
     return begin;
   }
 
-  // A hub that ignores ranges sends everything; what comes after the wanted bytes is cut off.
   std::string first_bytes(const HubFile& file, std::int64_t count) {
-    const std::string url = file_url(options_, repo_id_, commit_, file.path);
-    for (int attempt = 1;; ++attempt) {
-      std::string bytes;
-      const HttpResponse response =
-          hub_.exchange("GET", url, {fmt::format("Range: bytes=0-{}", std::max<std::int64_t>(count, 1) - 1)},
-                        [&](const HttpResponse& head, std::string_view data) {
-                          if (head.status != 200 && head.status != 206)
-                            return true;  // an error page is not the file
-                          bytes.append(data);
-                          return std::ssize(bytes) < count;
-                        });
-      bytes.resize(std::min(bytes.size(), static_cast<std::size_t>(count)));
-      if (std::ssize(bytes) == count) return bytes;
-      const bool success = response.status == 200 || response.status == 206;
-      if (attempt >= options_.max_attempts || (!success && !may_pass(response))) give_up(file, response);
-      hub_.pause(attempt, response);
-    }
+    std::string bytes = fetch_first_bytes(hub_, repo_, commit_, file.path, count);
+    if (std::ssize(bytes) < count)
+      throw Error(fmt::format("{} of {} ends before its header does", file.path, repo_.id),
+                  "Try again, or download the folder by other means.");
+    return bytes;
   }
 
-  [[noreturn]] void give_up(const HubFile& file, const HttpResponse& response) const {
-    if (response.status != 200 && response.status != 206) refuse_answer(response, repo_id_, options_);
-    throw Error(fmt::format("{} of {} ends before its header does", file.path, repo_id_),
-                "Try again, or download the folder by other means.");
-  }
-
-  const std::string& repo_id_;
+  HubRepo repo_;
   const HubOptions& options_;
   HubConnection hub_;
   std::string commit_;
@@ -94,11 +76,11 @@ std::vector<HubFileStart> fetch_model_headers(const std::string& repo_id, const 
     throw Error(fmt::format("{} is not in {} and HF_HUB_OFFLINE forbids to ask for it", repo_id,
                             options.cache_dir.string()),
                 "Unset HF_HUB_OFFLINE, or give the folder of a local copy as MODEL.");
-  return HeaderFetcher(repo_id, options).run();
+  return HeaderFetcher({repo_id}, options).run();
 }
 
 std::filesystem::path find_downloaded(const std::string& repo_id, const HubOptions& options) {
-  return HubCache(options.cache_dir, repo_id).find_complete(options.revision).value_or("");
+  return HubCache(options.cache_dir, {repo_id}).find_complete(options.revision).value_or("");
 }
 
 }  // namespace lmdeploy::client

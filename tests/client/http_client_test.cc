@@ -83,6 +83,7 @@ TEST(Url, OriginsAreSchemeHostAndPort) {
 
 TEST(Url, PathsAreEscaped) {
   EXPECT_EQ(escape_path("a b/ü?.json"), "a%20b/%C3%BC%3F.json");
+  EXPECT_EQ(escape_name("refs/convert/~x"), "refs%2Fconvert%2F~x");
 }
 
 }  // namespace

@@ -10,14 +10,17 @@ namespace lmdeploy::client {
 namespace {
 
 bool is_lfs(const std::string& path) {
-  return path.ends_with(".safetensors") || path.ends_with(".model");
+  return path.ends_with(".safetensors") || path.ends_with(".model") || path.ends_with(".parquet") ||
+         path.ends_with(".gz");
 }
 
 }  // namespace
 
-StandInHub::StandInHub()
+StandInHub::StandInHub(HubRepo repo, std::string revision)
     : cdn([this](const SeenRequest& request) { return answer_cdn(request); }),
-      hub([this](const SeenRequest& request) { return answer_hub(request); }) {
+      hub([this](const SeenRequest& request) { return answer_hub(request); }),
+      repo_(std::move(repo)),
+      revision_(std::move(revision)) {
   add_file("config.json", R"({"architectures": ["LlamaForCausalLM"]})");
   add_file("tokenizer.json", R"({"version": "1.0"})");
   add_file("model.safetensors", std::string(100'000, 'w') + "end");
@@ -38,6 +41,7 @@ HubOptions StandInHub::options(const std::filesystem::path& cache_dir) const {
   HubOptions options;
   options.endpoint = hub.url();
   options.cache_dir = cache_dir;
+  options.revision = revision_;
   options.retry_delay = std::chrono::milliseconds(1);
   options.max_attempts = 3;
   return options;
@@ -79,12 +83,16 @@ bool StandInHub::take_fault(const std::string& key, StandInReply& reply) {
 
 StandInReply StandInHub::answer_hub(const SeenRequest& request) {
   StandInReply reply;
-  if (request.target.starts_with("/api/models/org/model/revision/main")) {
+  const std::string revision = escape_name(revision_);
+  if (request.target.starts_with(fmt::format("/api/{}/revision/{}?", repo_.api_path(), revision))) {
     if (!take_fault("listing", reply)) reply.body = listing();
     return reply;
   }
-  const std::string prefix = fmt::format("/org/model/resolve/{}/", kCommit);
-  const std::string path = request.target.starts_with(prefix) ? request.target.substr(prefix.size()) : "";
+  std::string path;
+  for (const std::string& name : {std::string(kCommit), revision}) {
+    const std::string prefix = fmt::format("/{}/resolve/{}/", repo_.page_path(), name);
+    if (request.target.starts_with(prefix)) path = request.target.substr(prefix.size());
+  }
   if (files_.count(path) == 0) return {404, {"X-Error-Code: EntryNotFound"}, "", -1, -1};
   if (is_lfs(path))
     return {302,

@@ -10,11 +10,11 @@
 
 namespace lmdeploy::client {
 
-// A model hub with one repository, org/model: small files come from the hub itself, LFS files from a second
+// A hub with one repository of one revision: small files come from the hub itself, LFS files from a second
 // host to which it redirects, as the real one does. Faults are queued per host and path.
 class StandInHub {
  public:
-  StandInHub();
+  explicit StandInHub(HubRepo repo = {"org/model"}, std::string revision = "main");
 
   static constexpr const char* kCommit = "0123456789abcdef0123456789abcdef01234567";
 
@@ -42,6 +42,8 @@ class StandInHub {
   std::string listing() const;
   bool take_fault(const std::string& key, StandInReply& reply);
 
+  HubRepo repo_;
+  std::string revision_;
   std::mutex mutex_;
   std::map<std::string, std::string> files_;
   std::map<std::string, std::deque<StandInReply>> faults_;

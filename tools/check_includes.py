@@ -21,6 +21,7 @@ ALLOWED = {
     "model": {"base", "tensor", "quant", "ops", "checkpoint"},
     "engine": {"base", "tensor", "ops", "model"},
     "text": {"base"},
+    "dataset": {"base"},
     "quantize": {"base", "tensor", "quant", "ops", "checkpoint", "model"},
     "client": {"base"},
     "server": {"base", "text"},
@@ -52,12 +53,14 @@ class Rule:
 INCLUDE_RULES = [
     Rule(re.compile(r"^boost/(beast|asio|url)"), re.compile(r"^server/http"), "the HTTP library stays in src/server/http*"),
     Rule(re.compile(r"^curl/"), re.compile(r"^client/http_client"), "libcurl stays in src/client/http_client*"),
+    Rule(re.compile(r"^(zlib|zstd|snappy)\.h$"), re.compile(r"^dataset/decompress"),
+         "zlib, libzstd and snappy stay in src/dataset/decompress*"),
     Rule(re.compile(r"^prometheus/"), re.compile(r"^server/metric"), "prometheus-cpp stays in src/server/metric*"),
     Rule(re.compile(r"^iostream$"), re.compile(r"^cli/"), "<iostream> stays in src/cli"),
     Rule(re.compile(r"^cuda"), re.compile(r"(^|/)cuda/"), "CUDA headers stay in a cuda/ folder"),
     Rule(re.compile(r"(^|/)utils?\.h"), re.compile(r"$^"), "no header called utils: name what it holds"),
     Rule(re.compile(r"^\.\.?/"), re.compile(r"$^"), "include by path from src/"),
-    Rule(re.compile(r"^nlohmann/"), re.compile(r"^(checkpoint|convert|text|quantize|client|server|cli)/"),
+    Rule(re.compile(r"^nlohmann/"), re.compile(r"^(checkpoint|convert|text|dataset|quantize|client|server|cli)/"),
          "no JSON below the checkpoint, and none in the engine"),
 ]
 

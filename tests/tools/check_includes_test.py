@@ -47,6 +47,8 @@ class CheckIncludes(unittest.TestCase):
         self.assert_broken("server/routes.h", "#include <prometheus/registry.h>\n", "prometheus-cpp")
         self.assert_clean("client/http_client.cc", "#include <curl/curl.h>\n")
         self.assert_broken("client/hub.cc", "#include <curl/curl.h>\n", "libcurl")
+        self.assert_clean("dataset/decompress.cc", "#include <zlib.h>\n#include <zstd.h>\n#include <snappy.h>\n")
+        self.assert_broken("dataset/json_lines.cc", "#include <zlib.h>\n", "zlib")
         self.assert_clean("tensor/cuda/allocator.cc", "#include <cuda_runtime.h>\n")
         self.assert_broken("tensor/allocator.cc", "#include <cuda_runtime.h>\n", "CUDA")
         self.assert_broken("engine/engine.cc", "#include <nlohmann/json.hpp>\n", "JSON")

@@ -56,7 +56,7 @@ void add_lite_options(CLI::App& app, LiteOptions& options) {
   app.add_option("--work-dir", options.work_dir, "Folder of the result, new or empty (./work_dir)")
       ->option_text("DIR");
   app.add_option("--calib-dataset", options.calib_dataset,
-                 "A text file, or ptb, wikitext2, c4 or pileval, which come from the hub (ptb)")
+                 "A text file, or ptb, wikitext2, c4 or pileval, which come from the hub once (ptb)")
       ->option_text("FILE|NAME");
   app.add_option("--calib-samples", options.samples.num_samples, "Pieces of the text; 0: without data (128)")
       ->option_text("N")

@@ -91,7 +91,7 @@ class LiteRun {
     report.command = options_.command;
     report.model = options_.model.model;
     report.recipe = recipe_;
-    report.calibration = {text_.calibration_file, text_.samples.num_samples, text_.samples.seqlen,
+    report.calibration = {text_.calibration_dataset, text_.samples.num_samples, text_.samples.seqlen,
                           text_.samples.overlap};
     report.layers = work.reports();
     report.bytes_before = source_.checkpoint->total_bytes();

@@ -1,10 +1,10 @@
 #include "cli/lite_text.h"
 
 #include <algorithm>
-#include <array>
 
 #include "base/error.h"
 #include "base/mapped_file.h"
+#include "cli/calibration_dataset.h"
 #include "cli/lite_evaluation.h"
 #include "cli/say.h"
 #include "cli/usage_error.h"
@@ -15,11 +15,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-// About four million tokens: more than anyone calibrates with, in less memory than a layer takes.
-constexpr std::uint64_t kMaxTextBytes = 16 << 20;
-
-constexpr std::array<const char*, 4> kHubNames{"ptb", "wikitext2", "c4", "pileval"};
-
 // Back to the start of a UTF-8 character.
 std::uint64_t whole_characters(std::span<const std::byte> bytes, std::uint64_t end) {
   while (end > 0 && end < bytes.size() && (std::to_integer<unsigned>(bytes[end]) & 0xc0U) == 0x80U) --end;
@@ -27,22 +22,22 @@ std::uint64_t whole_characters(std::span<const std::byte> bytes, std::uint64_t e
 }
 
 // At once, without special tokens; of a large file the first part.
-std::vector<TokenId> tokenize(const Tokenizer& tokenizer, const std::string& file) {
+std::vector<TokenId> tokenize(const Tokenizer& tokenizer, const fs::path& file) {
   const MappedFile mapped(file);
   const auto bytes = mapped.bytes();
-  const std::uint64_t end = whole_characters(bytes, std::min<std::uint64_t>(bytes.size(), kMaxTextBytes));
-  if (end < bytes.size()) say(fmt::format("{}: the first {} bytes are used", file, end));
+  const std::uint64_t end = whole_characters(bytes, std::min(bytes.size(), kMaxCalibrationBytes));
+  if (end < bytes.size()) say(fmt::format("{}: the first {} bytes are used", file.string(), end));
   return tokenizer.encode({reinterpret_cast<const char*>(bytes.data()), end}, false);
 }
 
-std::string calibration_file(const std::string& dataset) {
+fs::path calibration_file(const LiteOptions& options) {
+  const std::string& dataset = options.calib_dataset;
   if (fs::is_regular_file(dataset)) return dataset;
-  if (std::find(kHubNames.begin(), kHubNames.end(), dataset) == kHubNames.end())
+  fs::path file = calibration_dataset_file(dataset, options.model);
+  if (file.empty())
     throw UsageError(fmt::format("--calib-dataset {}: there is no such file", dataset),
-                     fmt::format("Give a text file, or one of {}.", fmt::join(kHubNames, ", ")));
-  throw Error(fmt::format("--calib-dataset {}: fetching data sets from the hub is not built yet", dataset),
-              "Give a text file instead: --calib-dataset FILE.txt (half a megabyte of what the model will "
-              "read is enough), or --calib-samples 0 to round without data.");
+                     fmt::format("Give a text file, or one of {}.", calibration_dataset_names()));
+  return file;
 }
 
 class TextLoader {
@@ -57,7 +52,7 @@ class TextLoader {
     if (wants_evaluation_ && !options_.eval_text.empty())
       evaluate_on(options_.eval_text, tokenize(*tokenizer_, options_.eval_text));
     if (options_.samples.num_samples > 0)
-      choose(calibration_file(options_.calib_dataset));
+      choose(options_.calib_dataset, tokenize(*tokenizer_, calibration_file(options_)));
     else if (wants_evaluation_ && options_.eval_text.empty())
       result_.no_evaluation = "there was no text; --eval-text FILE gives one";
     return std::move(result_);
@@ -69,27 +64,26 @@ class TextLoader {
     result_.evaluation_ids = std::move(ids);
   }
 
-  void choose(const std::string& file) {
-    std::vector<TokenId> ids = tokenize(*tokenizer_, file);
-    if (wants_evaluation_ && options_.eval_text.empty()) hold_out(file, ids);
-    result_.calibration_file = file;
+  void choose(const std::string& dataset, std::vector<TokenId> ids) {
+    if (wants_evaluation_ && options_.eval_text.empty()) hold_out(dataset, ids);
+    result_.calibration_dataset = dataset;
     result_.samples = choose_samples(ids, options_.samples);
     if (result_.samples.overlap > 0)
       say(fmt::format("{} has {} tokens, so that samples overlap: {:.0f} % of theirs are in two of them",
-                      file, ids.size(), 100 * result_.samples.overlap));
+                      dataset, ids.size(), 100 * result_.samples.overlap));
   }
 
   // The end of the text, where the samples leave enough of it.
-  void hold_out(const std::string& file, std::vector<TokenId>& ids) {
+  void hold_out(const std::string& dataset, std::vector<TokenId>& ids) {
     const std::int64_t held = options_.eval_windows * kEvaluationWindow;
     const std::int64_t sampled = options_.samples.num_samples * options_.samples.seqlen;
     if (std::ssize(ids) < held + sampled) {
       result_.no_evaluation = fmt::format(
           "{} has {} tokens, too few to calibrate with {} and hold out {}; --eval-text FILE gives another",
-          file, ids.size(), sampled, held);
+          dataset, ids.size(), sampled, held);
       return;
     }
-    evaluate_on(fmt::format("the end of {}", file), {ids.end() - held, ids.end()});
+    evaluate_on(fmt::format("the end of {}", dataset), {ids.end() - held, ids.end()});
     ids.resize(ids.size() - static_cast<std::size_t>(held));
   }
 

@@ -10,8 +10,8 @@ namespace lmdeploy::cli {
 // The texts of one `lmdeploy lite`, as tokens: what the model is calibrated with, and what its loss is
 // measured on.
 struct LiteText {
-  CalibrationSamples samples;  // none: without data
-  std::string calibration_file;
+  CalibrationSamples samples;                // none: without data
+  std::string calibration_dataset;           // a file or a name of the hub's
   std::vector<std::int32_t> evaluation_ids;  // empty: not measured
   std::string evaluation_file;
   std::string no_evaluation;  // why not

@@ -1,4 +1,4 @@
-"""A model hub on this machine: a listing, redirects to a second host for large files, ranges, and faults."""
+"""A hub on this machine: listings, redirects to a second host for large files, ranges, and faults."""
 
 import hashlib
 import json
@@ -9,13 +9,19 @@ from pathlib import Path
 REPO = "demo/SmolLM2-135M-Instruct"
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 PIECE_BYTES = 1 << 20
+LARGE = (".safetensors", ".parquet", ".gz", ".zst")  # on the second host
 
 
 class StandInHub:
-    """Serves a model folder as REPO; a context manager. `num_cuts` connections break in the middle."""
+    """Serves a model folder as REPO, and data sets: name of the repository -> path -> bytes. A context manager.
 
-    def __init__(self, folder: Path, num_cuts=0, damage=False):
-        self.files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    `num_cuts` connections break in the middle.
+    """
+
+    def __init__(self, folder: Path | None = None, num_cuts=0, damage=False, datasets=None):
+        self.repos = {f"datasets/{name}": files for name, files in (datasets or {}).items()}
+        if folder:
+            self.repos[f"models/{REPO}"] = {path.name: path.read_bytes() for path in folder.iterdir()}
         self.num_cuts = num_cuts
         self.damage = damage
         self.seen = []  # (host, method, path, headers)
@@ -43,29 +49,39 @@ class StandInHub:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         return server
 
-    def listing(self) -> bytes:
+    def listing(self, repo) -> bytes:
         siblings = []
-        for name, content in self.files.items():
+        for name, content in self.repos[repo].items():
             entry = {"rfilename": name, "size": len(content), "blobId": git_hash(content)}
-            if name.endswith(".safetensors"):
+            if name.endswith(LARGE):
                 entry["lfs"] = {"sha256": hashlib.sha256(content).hexdigest(), "size": len(content)}
             siblings.append(entry)
-        return json.dumps({"id": REPO, "sha": COMMIT, "siblings": siblings}).encode()
+        return json.dumps({"id": repo, "sha": COMMIT, "siblings": siblings}).encode()
 
     def _answer_hub(self, request):
         path = request.path.split("?")[0]
-        name = path.removeprefix(f"/{REPO}/resolve/{COMMIT}/")
-        if path == f"/api/models/{REPO}/revision/main":
-            reply(request, 200, self.listing())
-        elif name in self.files and name.endswith(".safetensors"):
-            reply(request, 302, b"", Location=f"http://localhost:{self.cdn.server_port}/{name}")
-        elif name in self.files:
-            reply(request, 200, self.files[name], ETag=f'"{git_hash(self.files[name])}"')
-        else:
+        for repo, files in self.repos.items():
+            if path.startswith(f"/api/{repo}/revision/"):
+                reply(request, 200, self.listing(repo))
+                return
+            page = "/" + repo.removeprefix("models/")
+            if path.startswith(f"{page}/resolve/"):
+                name = path.removeprefix(f"{page}/resolve/").partition("/")[2]
+                self._answer_file(request, repo, name, files)
+                return
+        reply(request, 404, b"{}")
+
+    def _answer_file(self, request, repo, name, files):
+        if name not in files:
             reply(request, 404, b"{}")
+        elif name.endswith(LARGE):
+            reply(request, 302, b"", Location=f"http://localhost:{self.cdn.server_port}/{repo}/{name}")
+        else:
+            reply(request, 200, files[name], ETag=f'"{git_hash(files[name])}"')
 
     def _answer_cdn(self, request):
-        content = self.files[request.path.strip("/")]
+        kind, owner, name, path = request.path.strip("/").split("/", 3)
+        content = self.repos[f"{kind}/{owner}/{name}"][path]
         if self.damage:
             content = content[:-1] + bytes([content[-1] ^ 1])
         wanted = request.headers.get("Range")

@@ -8,13 +8,14 @@ import subprocess
 import pytest
 
 from program import BINARY, MODEL, ROOT, run, wait_until
+from stand_in_hub import StandInHub
 
 TEXT = ROOT / "tests/e2e/lighthouse.txt"
 SMALL = ["--calib-dataset", TEXT, "--calib-samples", "8", "--calib-seqlen", "96", "--w-group-size", "64", "--no-eval"]
 
 
-def lite(command, work_dir, *options, model=MODEL):
-    return run("lite", command, model, "--work-dir", work_dir, *options, timeout=300)
+def lite(command, work_dir, *options, model=MODEL, env=None):
+    return run("lite", command, model, "--work-dir", work_dir, *options, timeout=300, env=env)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def without(options, others):
     (["--w-bits", "8"], 1, "auto_gptq"),
     (["--w-grp-size", "64"], 2, "--w-group-size"),
     (["--calib-dataset", "/nowhere.txt"], 2, "/nowhere.txt"),
-    (["--calib-dataset", "ptb"], 1, "--calib-dataset FILE.txt"),
+    (["--calib-dataset", "pbt"], 2, "ptb, wikitext2, c4, pileval"),
     (["--calib-samples", "9", "--calib-order", "sequential"], 1, "tokens"),
     (["--calib-seqlen", "10000"], 1, "--calib-seqlen"),
     (["--device", "cuda"], 2, "not built yet"),
@@ -147,3 +148,54 @@ def test_without_data(tmp_path):
     assert result.returncode == 0, result.stderr
     report = json.loads((tmp_path / "out/quantization_report.json").read_text())
     assert report["recipe"]["scaling"] == "none" and report["error_of"] == "weights"
+
+
+PTB = "ptb-text-only/ptb_text_only"
+PTB_FILE = "penn_treebank/train/0000.parquet"
+
+
+def lite_on_ptb(folder, work_dir, endpoint, **env):
+    """The tutorial's command, with few and short samples; caches below `folder`."""
+    settings = {"HF_ENDPOINT": endpoint, "HF_HOME": str(folder / "hf"), "LMDEPLOY_CACHE": str(folder / "cache"),
+                "HF_TOKEN": "", "HF_HUB_OFFLINE": "", **env}
+    return lite("auto_awq", folder / work_dir, "--calib-dataset", "ptb", "--calib-samples", "2", "--calib-seqlen", "128",
+                "--w-group-size", "64", "--no-eval", env=settings)
+
+
+def test_a_data_set_comes_from_the_hub_once(tmp_path):
+    content = (ROOT / "tests/golden/dataset/ptb.parquet").read_bytes()
+    with StandInHub(datasets={PTB: {PTB_FILE: content}}) as hub:
+        result = lite_on_ptb(tmp_path, "first", hub.endpoint)
+        assert result.returncode == 0, result.stderr
+        assert hub.requests_for(PTB_FILE, "cdn")
+        assert any("/revision/refs%2Fconvert%2Fparquet" in path for _, _, path, _ in hub.seen)
+    snapshot = next((tmp_path / "hf/hub/datasets--ptb-text-only--ptb_text_only/snapshots").iterdir())
+    assert (snapshot / PTB_FILE).read_bytes() == content
+    report = json.loads((tmp_path / "first/quantization_report.json").read_text())
+    assert report["calibration"]["text"] == "ptb" and report["calibration"]["samples"] == 2
+
+    again = lite_on_ptb(tmp_path, "second", "http://127.0.0.1:1")  # the hub is away
+    assert again.returncode == 0, again.stderr
+    assert "127.0.0.1" not in again.stderr
+    assert (tmp_path / "second/model.safetensors").read_bytes() == (tmp_path / "first/model.safetensors").read_bytes()
+
+    shutil.rmtree(tmp_path / "cache")  # what Python's huggingface_hub has downloaded will do too
+    offline = lite_on_ptb(tmp_path, "third", "http://127.0.0.1:1", HF_HUB_OFFLINE="1")
+    assert offline.returncode == 0, offline.stderr
+
+
+def test_without_the_hub_a_data_set_says_what_to_give_instead(tmp_path):
+    result = lite_on_ptb(tmp_path, "out", "http://127.0.0.1:1")
+    assert result.returncode == 1
+    for named in ("ptb", PTB, PTB_FILE, "cannot be reached", "HF_ENDPOINT", "--calib-dataset FILE.txt",
+                  "--calib-samples 0"):
+        assert named in result.stderr, result.stderr
+    assert not (tmp_path / "out").exists() and not (tmp_path / "out.partial").exists()
+
+
+def test_a_damaged_data_set_is_not_kept(tmp_path):
+    with StandInHub(datasets={PTB: {PTB_FILE: b"PAR1 <html>no such thing</html> PAR1"}}) as hub:
+        result = lite_on_ptb(tmp_path, "out", hub.endpoint)
+    assert result.returncode == 1
+    assert "Parquet footer" in result.stderr and "--calib-dataset FILE.txt" in result.stderr
+    assert not list(tmp_path.glob("cache/datasets/*"))

@@ -5,9 +5,9 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "base/format_bytes.h"
 #include "base/mapped_file.h"
 #include "checkpoint/output_file.h"
-#include "cli/byte_size.h"
 #include "cli/cache_key.h"
 #include "cli/environment.h"
 #include "cli/hub_download.h"

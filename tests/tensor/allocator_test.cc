@@ -39,7 +39,8 @@ TEST(HostAllocator, PagesAreMadeResidentAsTheyAre) {
   auto* const bytes = static_cast<unsigned char*>(memory.data());
   bytes[5] = 7;
   const std::uint64_t before = resident_memory_bytes();
-  if (!make_resident(bytes + 100, kBytes - 200)) GTEST_SKIP() << "this kernel has no MADV_POPULATE_WRITE (5.14)";
+  if (!make_resident(bytes + 100, kBytes - 200))
+    GTEST_SKIP() << "this kernel has no MADV_POPULATE_WRITE (5.14)";
   EXPECT_GT(resident_memory_bytes(), before + kBytes / 2);
   EXPECT_EQ(bytes[5], 7);
   EXPECT_EQ(bytes[kBytes - 1], 0);

@@ -1,11 +1,9 @@
 #include "dataset/parquet_column.h"
 
 #include <cstdint>
-#include <cstring>
-#include <optional>
 #include <vector>
 
-#include "base/error.h"
+#include "dataset/byte_cursor.h"
 #include "dataset/parquet_footer.h"
 #include "dataset/parquet_page.h"
 #include "dataset/run_length.h"
@@ -13,28 +11,21 @@
 namespace lmdeploy {
 namespace {
 
-[[noreturn]] void refuse(const std::string& reason) {
-  throw Error(fmt::format("a page of its column is damaged: {}", reason), "Fetch it again.");
-}
-
 // Strings behind their lengths, 4 bytes each.
 class PlainReader {
  public:
-  explicit PlainReader(std::string_view bytes) : rest_(bytes) {}
+  explicit PlainReader(std::string_view bytes) : in_(bytes) {}
 
   std::string_view next() {
-    std::uint32_t length = 0;
-    if (rest_.size() < sizeof length) refuse("it has fewer strings than it says");
-    std::memcpy(&length, rest_.data(), sizeof length);
-    rest_.remove_prefix(sizeof length);
-    if (length > rest_.size()) refuse("a string ends behind it");
-    const std::string_view text = rest_.substr(0, length);
-    rest_.remove_prefix(length);
-    return text;
+    const auto length = in_.u32();
+    if (!length) refuse_page("it has fewer strings than it says");
+    const auto text = in_.take(*length);
+    if (!text) refuse_page("a string ends behind it");
+    return *text;
   }
 
  private:
-  std::string_view rest_;
+  ByteCursor in_;
 };
 
 // One row group's part of the column.
@@ -66,11 +57,11 @@ class ChunkReader {
       PlainReader strings(page.values);
       return read_values(page, sink, [&] { return strings.next(); });
     }
-    if (page.values.empty()) refuse("it has no width of its numbers");
+    if (page.values.empty()) refuse_page("it has no width of its numbers");
     RunLengthReader places(std::string_view(page.values).substr(1), page.values[0]);
     return read_values(page, sink, [&] {
       const std::uint32_t place = places.next();
-      if (place >= dictionary_.size()) refuse("it refers behind its dictionary");
+      if (place >= dictionary_.size()) refuse_page("it refers behind its dictionary");
       return dictionary_[place];
     });
   }

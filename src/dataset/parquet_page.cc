@@ -1,8 +1,7 @@
 #include "dataset/parquet_page.h"
 
-#include <cstring>
-
 #include "base/error.h"
+#include "dataset/byte_cursor.h"
 #include "dataset/thrift_reader.h"
 
 namespace lmdeploy {
@@ -15,10 +14,6 @@ constexpr std::int64_t kMaxPageBytes = 64 << 20;  // writers make them of about 
 // parquet.thrift's PageType and Encoding.
 constexpr std::int64_t kDataPage = 0, kDictionaryPage = 2, kDataPageV2 = 3;
 constexpr std::int64_t kPlain = 0, kPlainDictionary = 2, kRunLengthDictionary = 8;
-
-[[noreturn]] void refuse(const std::string& reason) {
-  throw Error(fmt::format("a page of its column is damaged: {}", reason), "Fetch it again.");
-}
 
 // PageHeader of parquet.thrift; what stands in the structure of each kind of page lies side by side.
 struct Header {
@@ -90,10 +85,10 @@ Header read_header(ThriftReader& in) {
 
 void check(const Header& header, std::size_t num_left) {
   if (header.unpacked_bytes < 0 || header.unpacked_bytes > kMaxPageBytes)
-    refuse(fmt::format("it cannot have {} bytes", header.unpacked_bytes));
+    refuse_page(fmt::format("it cannot have {} bytes", header.unpacked_bytes));
   if (header.packed_bytes < 0 || header.packed_bytes > static_cast<std::int64_t>(num_left))
-    refuse("it ends behind its column");
-  if (header.num_values < 0 || header.num_values > INT32_MAX) refuse("it counts wrongly");
+    refuse_page("it ends behind its column");
+  if (header.num_values < 0 || header.num_values > INT32_MAX) refuse_page("it counts wrongly");
 }
 
 bool uses_dictionary(std::int64_t encoding) {
@@ -105,19 +100,20 @@ bool uses_dictionary(std::int64_t encoding) {
 
 // Version 1: the levels are packed with the values, behind their length.
 void split_off_levels(ParquetPage& page) {
-  std::uint32_t length = 0;
-  if (page.values.size() < sizeof length) refuse("it has no levels");
-  std::memcpy(&length, page.values.data(), sizeof length);
-  if (length > page.values.size() - sizeof length) refuse("its levels are too long");
-  page.levels = page.values.substr(sizeof length, length);
-  page.values.erase(0, sizeof length + length);
+  ByteCursor in(page.values);
+  const auto length = in.u32();
+  if (!length) refuse_page("it has no levels");
+  const auto levels = in.take(*length);
+  if (!levels) refuse_page("its levels are too long");
+  page.levels = *levels;
+  page.values.erase(0, page.values.size() - in.rest().size());
 }
 
 // Version 2: they stand before the values and are not packed. A column at the top has no others.
 void unpack_v2(ParquetPage& page, const Header& header, std::string_view packed, Codec codec) {
   if (header.levels_bytes < 0 || header.levels_bytes > std::ssize(packed) ||
       header.levels_bytes > header.unpacked_bytes)
-    refuse("its levels are too long");
+    refuse_page("its levels are too long");
   const auto num_levels = static_cast<std::size_t>(header.levels_bytes);
   page.levels = packed.substr(0, num_levels);
   page.values = unpack(header.packed ? codec : Codec::none, packed.substr(num_levels),
@@ -125,6 +121,10 @@ void unpack_v2(ParquetPage& page, const Header& header, std::string_view packed,
 }
 
 }  // namespace
+
+void refuse_page(const std::string& reason) {
+  throw Error(fmt::format("a page of its column is damaged: {}", reason), "Fetch it again.");
+}
 
 ParquetPage ParquetPageReader::next() {
   ThriftReader in(rest_);

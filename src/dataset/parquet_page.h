@@ -8,6 +8,8 @@
 
 namespace lmdeploy {
 
+[[noreturn]] void refuse_page(const std::string& reason);  // throws Error
+
 struct ParquetPage {
   enum class Kind : std::uint8_t { data, dictionary, other };
 

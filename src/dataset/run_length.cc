@@ -5,6 +5,8 @@
 namespace lmdeploy {
 namespace {
 
+constexpr unsigned kMaxHeaderBytes = 5;  // 32 bits
+
 [[noreturn]] void refuse() {
   throw Error("a page of it is damaged: its run lengths end too early", "Fetch it again.");
 }
@@ -12,32 +14,22 @@ namespace {
 }  // namespace
 
 RunLengthReader::RunLengthReader(std::string_view bytes, int bit_width)
-    : rest_(bytes), bit_width_(static_cast<unsigned>(bit_width)) {
+    : in_(bytes), bit_width_(static_cast<unsigned>(bit_width)) {
   if (bit_width < 0 || bit_width > 32)
     throw Error(fmt::format("a page of it is damaged: numbers of {} bits", bit_width), "Fetch it again.");
 }
 
 std::uint8_t RunLengthReader::byte() {
-  if (rest_.empty()) refuse();
-  const auto first = static_cast<std::uint8_t>(rest_.front());
-  rest_.remove_prefix(1);
-  return first;
-}
-
-std::uint64_t RunLengthReader::varint() {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < 35; shift += 7) {
-    const std::uint8_t bits = byte();
-    value |= std::uint64_t{bits & 0x7fU} << shift;
-    if ((bits & 0x80U) == 0) return value;
-  }
-  refuse();
+  const auto next = in_.byte();
+  if (!next) refuse();
+  return *next;
 }
 
 void RunLengthReader::start_run() {
-  const std::uint64_t header = varint();
-  packed_ = (header & 1U) != 0;
-  num_left_ = packed_ ? (header >> 1U) * 8 : header >> 1U;
+  const auto header = in_.varint(kMaxHeaderBytes);
+  if (!header) refuse();
+  packed_ = (*header & 1U) != 0;
+  num_left_ = packed_ ? (*header >> 1U) * 8 : *header >> 1U;
   bits_ = 0;
   num_bits_ = 0;
   repeated_ = 0;

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "dataset/byte_cursor.h"
+
 namespace lmdeploy {
 
 // Numbers of `bit_width` bits, 0 to 32.
@@ -15,9 +17,8 @@ class RunLengthReader {
  private:
   void start_run();
   std::uint8_t byte();
-  std::uint64_t varint();
 
-  std::string_view rest_;
+  ByteCursor in_;
   unsigned bit_width_;
   std::uint64_t num_left_ = 0;  // in this run
   bool packed_ = false;

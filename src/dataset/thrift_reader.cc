@@ -6,7 +6,7 @@ namespace lmdeploy {
 namespace {
 
 constexpr int kMaxDepth = 32;
-constexpr unsigned kMaxVarintBits = 64;
+constexpr unsigned kMaxVarintBytes = 10;  // 64 bits
 
 std::int64_t from_zigzag(std::uint64_t value) {
   return static_cast<std::int64_t>((value >> 1U) ^ (0 - (value & 1U)));
@@ -19,10 +19,9 @@ void ThriftReader::require(bool condition) {
 }
 
 std::string_view ThriftReader::take(std::uint64_t size) {
-  require(size <= rest_.size());
-  const std::string_view taken = rest_.substr(0, static_cast<std::size_t>(size));
-  rest_.remove_prefix(taken.size());
-  return taken;
+  const auto taken = in_.take(size);
+  require(taken.has_value());
+  return *taken;
 }
 
 std::uint8_t ThriftReader::byte() {
@@ -30,14 +29,9 @@ std::uint8_t ThriftReader::byte() {
 }
 
 std::uint64_t ThriftReader::varint() {
-  std::uint64_t value = 0;
-  for (unsigned shift = 0; shift < kMaxVarintBits; shift += 7) {
-    const std::uint8_t bits = byte();
-    value |= std::uint64_t{bits & 0x7fU} << shift;
-    if ((bits & 0x80U) == 0) return value;
-  }
-  require(false);
-  return 0;
+  const auto value = in_.varint(kMaxVarintBytes);
+  require(value.has_value());
+  return *value;
 }
 
 std::int64_t ThriftReader::zigzag() {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "dataset/byte_cursor.h"
+
 namespace lmdeploy {
 
 // Reads values one after another. Every call throws Error where the bytes end or are of another type.
@@ -25,7 +27,7 @@ class ThriftReader {
     structure = 12,
   };
 
-  explicit ThriftReader(std::string_view bytes) : bytes_(bytes), rest_(bytes) {}
+  explicit ThriftReader(std::string_view bytes) : num_bytes_(bytes.size()), in_(bytes) {}
 
   std::int64_t integer(Type type);
   std::string_view binary(Type type);
@@ -39,7 +41,7 @@ class ThriftReader {
   template <class Visit>
   void list(Type type, Visit&& visit);
 
-  std::size_t num_read() const noexcept { return bytes_.size() - rest_.size(); }  // bytes
+  std::size_t num_read() const noexcept { return num_bytes_ - in_.rest().size(); }  // bytes
 
  private:
   struct Field {
@@ -61,7 +63,8 @@ class ThriftReader {
   void skip_element(Type type, int depth);
   static void require(bool condition);
 
-  std::string_view bytes_, rest_;
+  std::size_t num_bytes_;
+  ByteCursor in_;
 };
 
 template <class Visit>

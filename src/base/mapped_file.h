@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <span>
+#include <string_view>
 
 namespace lmdeploy {
 
@@ -24,6 +25,10 @@ class MappedFile {
   std::span<const std::byte> bytes() const noexcept { return {data_, static_cast<std::size_t>(size_)}; }
   std::span<const std::byte> bytes(std::uint64_t offset,
                                    std::uint64_t length) const;  // throws Error past the end
+
+  std::string_view text() const noexcept {
+    return {reinterpret_cast<const char*>(data_), static_cast<std::size_t>(size_)};
+  }
 
   // Throws Error where the file's size is no longer what was mapped.
   void check_unchanged() const;

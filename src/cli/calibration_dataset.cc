@@ -1,7 +1,5 @@
 #include "cli/calibration_dataset.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "base/error.h"
@@ -62,21 +60,13 @@ std::string fetch_text(const HubDataset& dataset, const ModelOptions& model) {
     return read_text_column(begin, dataset.column, kMaxCalibrationBytes);
   }
   const MappedFile file(download_one_file(repo, dataset.path, options));
-  const auto bytes = file.bytes();
-  return read_text_column({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, dataset.column,
-                          kMaxCalibrationBytes);
+  return read_text_column(file.text(), dataset.column, kMaxCalibrationBytes);
 }
 
-// It appears under its name when all of it is there, whoever else writes the same.
 void keep(const std::string& text, const fs::path& path) {
-  std::error_code failure;
+  std::error_code failure;  // shows when the file is written
   fs::create_directories(path.parent_path(), failure);
-  const fs::path unfinished = fmt::format("{}.{}", path.string(), getpid());
-  write_text_file(unfinished, text);
-  fs::rename(unfinished, path, failure);
-  if (failure)
-    throw Error(fmt::format("cannot write {}: {}", path.string(), failure.message()),
-                "Set LMDEPLOY_CACHE to a folder that can be written.");
+  write_text_file(path, text);
 }
 
 [[noreturn]] void refuse(const HubDataset& dataset, const Error& error) {

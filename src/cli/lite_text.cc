@@ -16,18 +16,18 @@ namespace {
 namespace fs = std::filesystem;
 
 // Back to the start of a UTF-8 character.
-std::uint64_t whole_characters(std::span<const std::byte> bytes, std::uint64_t end) {
-  while (end > 0 && end < bytes.size() && (std::to_integer<unsigned>(bytes[end]) & 0xc0U) == 0x80U) --end;
+std::size_t whole_characters(std::string_view text, std::size_t end) {
+  while (end > 0 && end < text.size() && (static_cast<unsigned char>(text[end]) & 0xc0U) == 0x80U) --end;
   return end;
 }
 
 // At once, without special tokens; of a large file the first part.
 std::vector<TokenId> tokenize(const Tokenizer& tokenizer, const fs::path& file) {
   const MappedFile mapped(file);
-  const auto bytes = mapped.bytes();
-  const std::uint64_t end = whole_characters(bytes, std::min(bytes.size(), kMaxCalibrationBytes));
-  if (end < bytes.size()) say(fmt::format("{}: the first {} bytes are used", file.string(), end));
-  return tokenizer.encode({reinterpret_cast<const char*>(bytes.data()), end}, false);
+  const std::string_view text = mapped.text();
+  const std::size_t end = whole_characters(text, std::min(text.size(), kMaxCalibrationBytes));
+  if (end < text.size()) say(fmt::format("{}: the first {} bytes are used", file.string(), end));
+  return tokenizer.encode(text.substr(0, end), false);
 }
 
 fs::path calibration_file(const LiteOptions& options) {

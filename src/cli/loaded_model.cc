@@ -5,20 +5,14 @@
 #include <future>
 
 #include "base/error.h"
-#include "base/mapped_file.h"
 #include "cli/engine_loader.h"
 #include "cli/usage_error.h"
+#include "text/tokenizer_config.h"
 
 namespace lmdeploy::cli {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string read_file(const fs::path& path) {
-  const MappedFile file(path);
-  const auto bytes = file.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
 
 std::string token_text(const Tokenizer& tokenizer, std::optional<TokenId> id) {
   return id ? tokenizer.id_to_token(*id) : std::string{};
@@ -43,7 +37,7 @@ std::unique_ptr<ChatTemplate> load_template(const fs::path& folder, const std::s
   if (fs::path(wanted).extension() == ".json")
     throw UsageError("--chat-template with LMDeploy's JSON form is not built yet",
                      "Give the template as Jinja text in a file.");
-  return ChatTemplate::from_source(is_source ? wanted : read_file(wanted),
+  return ChatTemplate::from_source(is_source ? wanted : read_text(wanted),
                                    token_text(tokenizer, tokenizer.bos_id()),
                                    token_text(tokenizer, tokenizer.eos_id()), special_tokens(tokenizer));
 }

@@ -83,9 +83,7 @@ void read_plain_added_tokens(const Json& ids, TokenizerConfig& config) {
 }  // namespace
 
 std::string read_text(const fs::path& path) {
-  const MappedFile file(path);
-  const auto bytes = file.bytes();
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return std::string(MappedFile(path).text());
 }
 
 nlohmann::ordered_json read_json_object(const fs::path& path) {

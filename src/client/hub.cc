@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <fstream>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -12,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/mapped_file.h"
 #include "client/hub_api.h"
 #include "client/hub_cache.h"
 #include "client/hub_file.h"
@@ -132,14 +132,6 @@ class Snapshot {
   std::vector<HubFile> files_;
 };
 
-[[noreturn]] void refuse_offline(const HubRepo& repo, const HubOptions& options) {
-  throw Error(fmt::format("{} is not in {} and HF_HUB_OFFLINE forbids to download it", repo.id,
-                          options.cache_dir.string()),
-              repo.kind == HubRepo::Kind::model
-                  ? "Unset HF_HUB_OFFLINE, or give the folder of a local copy as MODEL."
-                  : "Unset HF_HUB_OFFLINE.");
-}
-
 // Chooses the wanted files of a listing. Throws Error where they are not there.
 using Select = std::function<std::vector<HubFile>(const std::vector<HubFile>& files)>;
 
@@ -148,7 +140,7 @@ fs::path update(const HubRepo& repo, const HubOptions& options, const HubCache& 
                 const std::optional<fs::path>& cached, const Select& select) {
   if (options.offline) {
     if (cached) return *cached;
-    refuse_offline(repo, options);
+    refuse_offline(repo, options, "download it");
   }
   HubConnection hub(options);
   // Somebody without a network should not wait for what is here already.
@@ -171,15 +163,6 @@ std::vector<HubFile> select_one(const HubRepo& repo, const HubOptions& options, 
                           escape_name(options.revision)));
 }
 
-std::string read_first_bytes(const fs::path& path, std::int64_t count) {
-  std::string bytes(static_cast<std::size_t>(std::min(count, static_cast<std::int64_t>(fs::file_size(path)))),
-                    '\0');
-  std::ifstream in(path, std::ios::binary);
-  if (!in.read(bytes.data(), std::ssize(bytes)))
-    throw Error(fmt::format("cannot read {}", path.string()), "Check its permissions.");
-  return bytes;
-}
-
 }  // namespace
 
 fs::path download_model(const std::string& repo_id, const HubOptions& options) {
@@ -200,8 +183,9 @@ fs::path download_one_file(const HubRepo& repo, const std::string& path, const H
 std::string download_first_bytes(const HubRepo& repo, const std::string& path, std::int64_t count,
                                  const HubOptions& options) {
   const auto cached = HubCache(options.cache_dir, repo).find_with(options.revision, path);
-  if (cached) return read_first_bytes(*cached / path, count);
-  if (options.offline) refuse_offline(repo, options);
+  if (cached)
+    return std::string(MappedFile(*cached / path).text().substr(0, static_cast<std::size_t>(count)));
+  if (options.offline) refuse_offline(repo, options, "download it");
   HubConnection hub(options);
   return fetch_first_bytes(hub, repo, options.revision, path, count);
 }

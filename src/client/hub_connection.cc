@@ -77,6 +77,14 @@ bool may_pass(const HttpResponse& response) {
   return response.status == 408 || response.status == 429 || response.status >= 500;
 }
 
+void refuse_offline(const HubRepo& repo, const HubOptions& options, const char* action) {
+  throw Error(fmt::format("{} is not in {} and HF_HUB_OFFLINE forbids to {}", repo.id,
+                          options.cache_dir.string(), action),
+              repo.kind == HubRepo::Kind::model
+                  ? "Unset HF_HUB_OFFLINE, or give the folder of a local copy as MODEL."
+                  : "Unset HF_HUB_OFFLINE.");
+}
+
 void refuse_answer(const HttpResponse& response, const HubRepo& repo, const HubOptions& options) {
   const std::string code = response.header("X-Error-Code");
   const int status = response.status;

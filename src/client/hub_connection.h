@@ -39,6 +39,10 @@ class HubConnection {
 // Whether trying again may help: no answer, 408, 429, 5xx.
 bool may_pass(const HttpResponse& response);
 
+// Throws the Error that a repository which is not in the cache means while HF_HUB_OFFLINE forbids to
+// `action`: "download it".
+[[noreturn]] void refuse_offline(const HubRepo& repo, const HubOptions& options, const char* action);
+
 // Throws the Error that a refusal (or no answer at all) means to the user.
 [[noreturn]] void refuse_answer(const HttpResponse& response, const HubRepo& repo, const HubOptions& options);
 

@@ -72,10 +72,7 @@ class HeaderFetcher {
 }  // namespace
 
 std::vector<HubFileStart> fetch_model_headers(const std::string& repo_id, const HubOptions& options) {
-  if (options.offline)
-    throw Error(fmt::format("{} is not in {} and HF_HUB_OFFLINE forbids to ask for it", repo_id,
-                            options.cache_dir.string()),
-                "Unset HF_HUB_OFFLINE, or give the folder of a local copy as MODEL.");
+  if (options.offline) refuse_offline({repo_id}, options, "ask for it");
   return HeaderFetcher({repo_id}, options).run();
 }
 

@@ -54,9 +54,7 @@ void EngineLoop::run() {
       if (!healthy_) probe();
       take_mail();
       end_overdue();
-      step_ms_ = 0;
-      if (!scheduler_.idle()) step();
-      prepare_blocks();
+      prepare_blocks(scheduler_.idle() ? 0 : step());
     } catch (const std::exception& e) {
       fail_all(e.what());
     }
@@ -70,9 +68,9 @@ std::chrono::milliseconds EngineLoop::max_wait() const noexcept {
 }
 
 // At least one each time, so that steps of a few milliseconds get on too.
-void EngineLoop::prepare_blocks() {
+void EngineLoop::prepare_blocks(double step_ms) {
   scheduler_.list_next_blocks(kBlocksAhead, next_blocks_);
-  const auto end = Clock::now() + std::chrono::duration<double, std::milli>(kPreparingShare * step_ms_);
+  const auto end = Clock::now() + std::chrono::duration<double, std::milli>(kPreparingShare * step_ms);
   bool is_time_over = false, was_prepared = false;
   auto block = next_blocks_.begin();
   for (; block != next_blocks_.end() && !is_time_over; ++block) {
@@ -104,23 +102,25 @@ void EngineLoop::end_overdue() {
               "the time that the request was given is over");
 }
 
-void EngineLoop::step() {
+double EngineLoop::step() {
   const StepPlan plan = scheduler_.schedule();
   mark_phases(plan);
+  double step_ms = 0;
   try {
-    compute(plan);
+    step_ms = compute(plan);
   } catch (const std::exception& e) {
     fail_step(plan, e.what());
-    return;
+    return 0;
   }
   count(plan);
   scheduler_.commit(plan, runner_.tokens());
   publish();
   deliver(plan);
   if (scheduler_.idle()) check_idle();
+  return step_ms;
 }
 
-void EngineLoop::compute(const StepPlan& plan) {
+double EngineLoop::compute(const StepPlan& plan) {
   draws_.clear();
   scores_.clear();
   for (const Chunk& chunk : plan.chunks) {
@@ -130,9 +130,10 @@ void EngineLoop::compute(const StepPlan& plan) {
   }
   const Clock::time_point begin = Clock::now();
   runner_.run(plan, draws_, scores_);
-  step_ms_ = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-  cost_model_.observe(plan.work, step_ms_);
+  const double step_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
+  cost_model_.observe(plan.work, step_ms);
   scheduler_.set_cost(cost_model_.cost());
+  return step_ms;
 }
 
 void EngineLoop::mark_phases(const StepPlan& plan) {

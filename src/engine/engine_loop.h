@@ -28,10 +28,10 @@ class EngineLoop {
 
  private:
   std::chrono::milliseconds max_wait() const noexcept;
-  void prepare_blocks();
+  void prepare_blocks(double step_ms);
   void take_mail();
-  void step();
-  void compute(const StepPlan& plan);
+  double step();                         // milliseconds of computing; 0 where it failed
+  double compute(const StepPlan& plan);  // milliseconds
   void mark_phases(const StepPlan& plan);
   void count(const StepPlan& plan);
   void deliver(const StepPlan& plan);
@@ -61,7 +61,6 @@ class EngineLoop {
   std::unordered_map<RequestId, std::unique_ptr<ActiveRequest>> active_;
   // Of the active requests that have one.
   std::set<std::pair<std::chrono::steady_clock::time_point, RequestId>> deadlines_;
-  double step_ms_ = 0;                 // what the last step took, where one has just been computed
   bool has_blocks_to_prepare_ = true;  // for steps to come
   std::vector<std::int32_t> next_blocks_;
   std::vector<Draw> draws_;            // of the current step

@@ -90,6 +90,27 @@ def peer(options, name, model, gguf, output_len, wanted_of_peer=(">= 2", ">= 1.0
              f"{spread([run[idx] for run in ours])} against {spread([run[idx] for run in theirs])} tok/s")
 
 
+def peer_in_context(options, model, gguf):
+    """Decode behind 4,096 tokens with a cache of 8 bits, and of 8 streams behind 512 tokens each (llama-batched-bench,
+    which is built beside llama-bench)."""
+    threads = str(os.cpu_count())
+    command = [options.llama_bench, "-m", gguf, "-t", threads, "-p", "0", "-n", "16", "-d", "4096", "-r", "1", "-fa", "1",
+               "-ctk", "q8_0", "-ctv", "q8_0", "-o", "json"]
+    theirs = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)[0]["avg_ts"]
+    ours = latency(options, model, input_len=4096, output_len=16, num_iters=1, quant_policy=8,
+                   head_bits=8)["decode_tokens_per_s"]
+    show("1.8B W4, KV int8, context 4k, of llama.cpp's decode", "> 1", ours / theirs,
+         f"{ours:.1f} against {theirs:.1f} tok/s")
+    command = [os.path.join(os.path.dirname(options.llama_bench), "llama-batched-bench"), "-m", gguf, "-t", threads,
+               "-c", "6144", "-b", "2048", "-npp", "512", "-ntg", "32", "-npl", "8", "--output-format", "jsonl"]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    theirs = next(json.loads(line)["speed_tg"] for line in lines if line.startswith("{"))
+    ours = latency(options, model, input_len=512, output_len=32, num_iters=1, batch_size=8,
+                   head_bits=8)["decode_tokens_per_s"]
+    show("1.8B W4, 8 together, context 512, of llama.cpp's decode", "> 1", ours / theirs,
+         f"{ours:.1f} against {theirs:.1f} tok/s")
+
+
 def quantised(options, model):
     short = [latency(options, model, input_len=32, output_len=64, num_iters=2) for _ in range(options.rounds)]
     prompt = [latency(options, model, input_len=512, output_len=2, num_iters=3) for _ in range(options.rounds)]
@@ -157,6 +178,7 @@ def main():
     if options.llama_bench and options.w4 and options.q4_gguf:
         # llama-quantize gives the head 6 bits
         peer(options, "1.8B W4, head of 8 bits,", options.w4, options.q4_gguf, 32, ("> 1", "> 1"), head_bits=8)
+        peer_in_context(options, options.w4, options.q4_gguf)
     if options.small:
         contention(options, options.small)
 

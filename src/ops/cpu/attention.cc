@@ -120,7 +120,6 @@ class Attention {
   }
 
   AttentionTile kernel_tile(const Tile& tile, const Scratch& scratch) const {
-    const KvLayout& layout = cache_.layout;
     AttentionTile t;
     t.num_rows = rows_per_head(tile);
     t.group = group_;
@@ -129,10 +128,6 @@ class Attention {
     t.scale = batch_.scale;
     t.head_dim = d_;
     t.acc_stride = acc_stride_;
-    t.block_stride = cache_.block_stride;
-    t.block_len = layout.block_len;
-    t.token_block_bytes = num_kv_heads_ * head_bytes();
-    t.block_table = batch_.block_tables.data() + tile.seq_idx * batch_.max_blocks;
     t.scores = scratch.scores;
     t.weights = scratch.weights;
     t.unpacked = scratch.unpacked;
@@ -140,6 +135,15 @@ class Attention {
   }
 
   std::int64_t head_bytes() const { return 2 * cache_.layout.head_bytes(); }  // K and V of a token block
+
+  // Where the 64 tokens from `token` on lie, of the tile's i-th kv head.
+  const char* token_block(const Tile& tile, std::int64_t token, std::int64_t i) const {
+    const std::int64_t block_len = cache_.layout.block_len;
+    const std::int32_t block =
+        batch_.block_tables[static_cast<std::size_t>(tile.seq_idx * batch_.max_blocks + token / block_len)];
+    return static_cast<const char*>(cache_.data) + block * cache_.block_stride +
+           (token % block_len / kTokenBlock * num_kv_heads_ + tile.first_kv_head + i) * head_bytes();
+  }
 
   // The tile's queries, gathered in `scratch`, against the tokens of one split.
   void add_split(const Tile& tile, std::int64_t split, const Scratch& scratch,
@@ -153,8 +157,12 @@ class Attention {
     for (std::int64_t token = std::max(split * kSplitLen, tile.first_token); token < end;
          token += kTokenBlock)
       for (std::int64_t i = 0; i < tile.num_kv_heads; i++) {
+        const bool is_last = i + 1 == tile.num_kv_heads;
         t.q = scratch.queries + i * query_bytes;
-        t.cache = static_cast<const char*>(cache_.data) + (tile.first_kv_head + i) * head_bytes();
+        t.data = token_block(tile, token, i);
+        t.next = !is_last                    ? token_block(tile, token, i + 1)
+                 : token + kTokenBlock < end ? token_block(tile, token + kTokenBlock, 0)
+                                             : nullptr;
         attend(t, token, {state.max + i * rows, state.sum + i * rows, state.acc + i * rows * acc_stride_});
       }
   }

@@ -118,14 +118,12 @@ void add_scores(const AttentionTile& t, const Operand<T>& keys) {
   Matmul dot;
   dot.x = t.q;
   dot.x_stride = t.head_dim;
-  dot.w = keys.data;
-  dot.w_step = keys.step;
+  keys.put_into(dot);
   dot.num_steps = t.head_dim / kPairOf<T>;
   dot.y = t.scores;
   dot.y_stride = kTokenBlock;
   dot.num_rows = t.num_rows;
   dot.end_column = kTokenBlock;
-  dot.fetch_distance = keys.fetch_distance;
   multiply<T>(dot);
 }
 
@@ -141,20 +139,16 @@ void add_values(const AttentionTile& t, const Block& block, std::int64_t num_tok
   sum.accumulate = true;
   for (std::int64_t column = 0; column < t.head_dim; column += kBlockColumns) {
     const std::int64_t left = t.head_dim - column, width = left < kBlockColumns ? left : kBlockColumns;
-    const Operand<T> values = block.values(column, width, num_tokens);
-    sum.w = values.data;
-    sum.w_step = values.step;
+    block.values(column, width, num_tokens).put_into(sum);
     sum.y = acc + column;
     sum.end_column = width;
-    sum.fetch_distance = values.fetch_distance;
     multiply<T>(sum);
   }
 }
 
 template <class Block>
 void attend(const AttentionTile& t, std::int64_t first_token, const SoftmaxState& state) {
-  const Block block(t, t.cache + t.block_table[first_token / t.block_len] * t.block_stride +
-                           first_token % t.block_len / kTokenBlock * t.token_block_bytes);
+  const Block block(t);
   add_scores(t, block.keys());
   for (std::int64_t row = 0; row < t.num_rows; row += kLanes) weigh_rows(t, block, row, first_token, state);
   // Slots past the last visible token may hold anything, NaN included: the loop ends before them. (The other

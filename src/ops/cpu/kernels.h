@@ -48,6 +48,9 @@ struct Matmul {
   // group fetched is still near for the others. 0: all steps.
   std::int64_t steps_at_once = 0;
   std::int64_t fetch_distance = 0;  // bytes that the first group of rows reads ahead
+  // What that group brings near instead, spread over its steps; w itself is near then.
+  const char* next = nullptr;
+  std::int64_t next_bytes = 0;
 };
 
 // One head of one token in a quantised cache.
@@ -73,14 +76,11 @@ struct AttentionTile {
   std::int64_t window = 0;          // 0: none
   float scale = 1;
   std::int64_t head_dim = 0;
-  std::int64_t acc_stride = 0;    // head_dim rounded up to kColumnUnit
-  const char* cache = nullptr;    // the layer's blocks, at the first token of this kv head
-  std::int64_t block_stride = 0;  // bytes
-  std::int64_t block_len = 0;
-  std::int64_t token_block_bytes = 0;  // from 64 tokens of a block to the next 64
-  const std::int32_t* block_table = nullptr;
-  float* scores = nullptr;  // scratch [num_rows, kTokenBlock]
-  void* weights = nullptr;  // scratch [num_rows, kTokenBlock] of q's type
+  std::int64_t acc_stride = 0;  // head_dim rounded up to kColumnUnit
+  const char* data = nullptr;   // K and V of 64 tokens of this kv head
+  const char* next = nullptr;   // and those that will be asked for next, or null
+  float* scores = nullptr;      // scratch [num_rows, kTokenBlock]
+  void* weights = nullptr;      // scratch [num_rows, kTokenBlock] of q's type
   // Scratch for what cannot be multiplied where it lies, of the matmul's type: narrow blocks of values,
   // [kTokenBlock, kBlockColumns]; codes, [max(head_dim rounded up to 4, kBlockColumns), kTokenBlock].
   void* unpacked = nullptr;

@@ -9,12 +9,22 @@
 namespace lmdeploy::ops::cpu {
 namespace {
 
-// A packed matrix: step s lies at data + s * step.
+// A packed matrix: step s lies at data + s * step. What is to be fetched meanwhile: see Matmul.
 template <class T>
 struct Operand {
   const T* data;
   std::int64_t step;  // elements
-  std::int64_t fetch_distance;
+  std::int64_t fetch_distance = 0;
+  const char* next = nullptr;
+  std::int64_t next_bytes = 0;
+
+  void put_into(Matmul& m) const {
+    m.w = data;
+    m.w_step = step;
+    m.fetch_distance = fetch_distance;
+    m.next = next;
+    m.next_bytes = next_bytes;
+  }
 };
 
 template <class T>
@@ -26,8 +36,8 @@ class FloatBlock {
   using Type = T;
   static constexpr bool kQuantized = false;
 
-  FloatBlock(const AttentionTile& t, const char* data)
-      : t_(t), keys_(reinterpret_cast<const T*>(data)), values_(keys_ + t.head_dim * kTokenBlock) {}
+  explicit FloatBlock(const AttentionTile& t)
+      : t_(t), keys_(reinterpret_cast<const T*>(t.data)), values_(keys_ + t.head_dim * kTokenBlock) {}
 
   Operand<T> keys() const { return {keys_, kTokenBlock * kPairOf<T>, kFetchBytes}; }
 
@@ -49,7 +59,7 @@ class FloatBlock {
       __builtin_memcpy(to, block + step * row_elements, static_cast<std::size_t>(row_elements) * sizeof(T));
       for (std::int64_t i = row_elements; i < kPaddedElements; i++) to[i] = T{};
     }
-    return {rows, kPaddedElements, 0};
+    return {rows, kPaddedElements};
   }
 
   const AttentionTile& t_;

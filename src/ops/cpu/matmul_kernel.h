@@ -171,7 +171,10 @@ void multiply_groups(const Matmul& m, Pass pass, std::int64_t first, std::int64_
     pass.row = m.num_rows * g / num_groups;
     pass.num_rows = m.num_rows * (g + 1) / num_groups - pass.row;
     pass.fetch_distance = g == 0 ? m.fetch_distance : 0;
-    if (g > 0 && next != nullptr) {
+    if (g == 0 && m.next != nullptr) {
+      pass.next = m.next;
+      pass.next_step = m.next_bytes / pass.num_steps;
+    } else if (g > 0 && next != nullptr) {
       const std::int64_t share = pass_bytes / (num_groups - 1);
       pass.next = reinterpret_cast<const char*>(next) + (g - 1) * share;
       pass.next_step = share / pass.num_steps;

@@ -4,7 +4,9 @@
 //   8 bits: K [d / 2][64][2]; V in blocks of 64 columns, each [32][columns][2 tokens]. Signed: code - 128.
 //   4 bits: K [d / 4][64][2], where byte i of row r holds dimension 4 r + i low and 4 r + 2 + i high; V
 //           [32][columns / 2][2 tokens], where a byte holds column c low and c + columns / 2 high.
-// Codes become floats around 0, exact in bf16, in the scratch of the tile. With x = scale * code + offset,
+// Codes become floats around 0, exact in bf16, in the scratch of the tile. That and the products are bursts
+// without a read from memory; so each product fetches what will be unpacked after it. With x = scale * code +
+// offset,
 //   q.k = scale * (q . code) + offset * sum(q),   sum p v = sum (p * scale) code + sum p * offset.
 #include "ops/cpu/kv_block.h"
 #include "ops/cpu/row_kernels.h"
@@ -44,8 +46,6 @@ void unpack_lanes(const std::uint8_t* from, T* to, const UnpackedRow& row) {
 
 template <class T, int kBits>
 void unpack_row(const std::uint8_t* from, std::int64_t num_pairs, T* to, const UnpackedRow& row) {
-  constexpr std::int64_t kFetchBytes = 4 << 10;
-  for (std::int64_t line = 0; line < 2 * num_pairs; line += 64) __builtin_prefetch(from + kFetchBytes + line);
   std::int64_t i = 0;
   for (; i + kLanes <= num_pairs; i += kLanes) unpack_lanes<kBits>(from + 2 * i, to + i * kPairOf<T>, row);
   if (i == num_pairs) return;
@@ -71,9 +71,9 @@ class QuantizedBlock {
   using Type = T;
   static constexpr bool kQuantized = true;
 
-  QuantizedBlock(const AttentionTile& t, const char* data)
+  explicit QuantizedBlock(const AttentionTile& t)
       : t_(t),
-        keys_(reinterpret_cast<const std::uint8_t*>(data)),
+        keys_(reinterpret_cast<const std::uint8_t*>(t.data)),
         values_(keys_ + kParameterBytes + num_key_rows() * kRowBytes) {
     read_parameters(keys_, key_scales_, key_offsets_);
     read_parameters(values_, value_scales_, value_offsets_);
@@ -85,7 +85,7 @@ class QuantizedBlock {
     for (std::int64_t r = 0; r < num_key_rows(); r++, row += kRowBytes)
       unpack_row<T, kBits>(row, kTokenBlock, to + r * kDimensions * kTokenBlock,
                            {kTokenBlock, 2 * kTokenBlock});
-    return {to, kTokenBlock * kPairOf<T>, 0};
+    return {to, kTokenBlock * kPairOf<T>, 0, reinterpret_cast<const char*>(values_), values_ - keys_};
   }
 
   Operand<T> values(std::int64_t column, std::int64_t width, std::int64_t num_tokens) const {
@@ -95,7 +95,10 @@ class QuantizedBlock {
     const std::uint8_t* row = values_ + kParameterBytes + column * kTokenBlock * kBits / 8;
     for (std::int64_t token = 0; token < num_tokens; token += 2, row += row_bytes)
       unpack_row<T, kBits>(row, row_bytes / 2, to + token * stride, {stride, width / 2 * kPairOf<T>});
-    return {to, stride * kPairOf<T>, 0};
+    const std::int64_t num_blocks = (t_.head_dim + kBlockColumns - 1) / kBlockColumns;
+    const std::int64_t share = (values_ - keys_) / num_blocks;
+    const char* const next = t_.next == nullptr ? nullptr : t_.next + column / kBlockColumns * share;
+    return {to, stride * kPairOf<T>, 0, next, share};
   }
 
   Vec score(Vec dot, float query_sum, int j) const {

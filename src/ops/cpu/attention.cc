@@ -132,7 +132,7 @@ class Attention {
     t.block_stride = cache_.block_stride;
     t.block_len = layout.block_len;
     t.token_block_bytes = num_kv_heads_ * head_bytes();
-    t.block_table = batch_.block_tables.data() + tile.seq_idx * batch_.max_blocks;
+    t.block_table = batch_.block_tables.host.data() + tile.seq_idx * batch_.max_blocks;
     t.scores = scratch.scores;
     t.weights = scratch.weights;
     t.unpacked = scratch.unpacked;

@@ -45,6 +45,7 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
   match("y", y, "me", {DType::f32, DType::bf16, DType::f16});
   check_batch(batch, cache, match['m']);
   if (match['m'] == 0) return;
+  if (only_plans(ctx)) return;
   if constexpr (kHasCuda)
     if (ctx.device == Device::cuda) return cuda::attention(ctx, q, cache, batch, y);
   cpu::attention(ctx, q, cache, batch, y);

@@ -18,6 +18,11 @@ inline void check_device(const Ctx& ctx, const char* op) {
   CHECK(kHasCuda || ctx.device == Device::cpu, "{}: this build has CPU kernels only", op);
 }
 
+// Whether memory is only to be taken on a card, which need not be there.
+inline bool only_plans(const Ctx& ctx) {
+  return ctx.device == Device::cuda && ctx.stream == nullptr;
+}
+
 // What the kernels ask of a KV cache.
 inline void check_layer(const KvLayer& cache, const char* op) {
   const KvLayout& layout = cache.layout;

@@ -21,6 +21,7 @@ void embed(Ctx& ctx, const Indices& ids, const View& table, const View& y) {
   match.bind("ids", 'm', static_cast<std::int64_t>(ids.size()));
   match("y", y, "mk", {DType::f32});
   check_ids(ids.host, match['v']);
+  if (only_plans(ctx)) return;
   if constexpr (kHasCuda)
     if (ctx.device == Device::cuda) return cuda::embed(ctx, ids, table, y);
   cpu::embed(ctx, ids.host, table, y);
@@ -33,6 +34,7 @@ void embed(Ctx& ctx, const Indices& ids, const PackedMatrix& table, const View& 
   match.bind("ids", 'm', static_cast<std::int64_t>(ids.size()));
   match("y", y, "mk", {DType::f32});
   check_ids(ids.host, table.n);
+  if (only_plans(ctx)) return;
   if constexpr (kHasCuda)
     if (ctx.device == Device::cuda) return cuda::embed(ctx, ids, table, y);
   cpu::embed(ctx, ids.host, table, y);

@@ -7,6 +7,7 @@ namespace lmdeploy::ops {
 
 void upload(Ctx& ctx, std::span<Indices* const> indices) {
   check_device(ctx, "upload");
+  if (only_plans(ctx)) return;
   if constexpr (kHasCuda)
     if (ctx.device == Device::cuda) cuda::upload(ctx, indices);
 }

@@ -64,6 +64,11 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
 // y = silu(x[:, :k]) * x[:, k:]. x: [m, 2k] f32; y: [m, k] f32, bf16 or f16.
 void silu_mul(Ctx& ctx, const View& x, const View& y);
 
+// Between host memory and the memory of ctx.device, of equal dtype and shape, without gaps between rows.
+// Either side may be changed or freed when this returns; copy_to_host waits for what computes `device`.
+void copy_from_host(Ctx& ctx, const View& host, const View& device);
+void copy_to_host(Ctx& ctx, const View& device, const View& host);
+
 // Copies and converts. Both [m, k]; f32, bf16, f16.
 void cast(Ctx& ctx, const View& x, const View& y);
 

@@ -30,6 +30,7 @@ void store_kv(Ctx& ctx, const View& k, const View& v, const Indices& slots, cons
   match("k", k, "mgd", {DType::f32});
   match("v", v, "mgd", {DType::f32});
   check_slots(slots.host, cache, "store_kv");
+  if (only_plans(ctx)) return;
   if constexpr (kHasCuda)
     if (ctx.device == Device::cuda) return cuda::store_kv(ctx, k, v, slots, cache);
   cpu::store_kv(ctx, k, v, slots.host, cache);
@@ -43,6 +44,7 @@ void read_keys(Ctx& ctx, const KvLayer& cache, const Indices& slots, const View&
   bind_cache(match, slots, cache);
   match("y", y, "mgd", {DType::f32});
   check_slots(slots.host, cache, "read_keys");
+  if (only_plans(ctx)) return;
   if constexpr (kHasCuda)
     if (ctx.device == Device::cuda) return cuda::read_keys(ctx, cache, slots, y);
   cpu::read_keys(ctx, cache, slots.host, y);

@@ -15,6 +15,9 @@ void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t 
 void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& matrix, std::int64_t first_row);
 void quantize_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row);
 
+void copy_from_host(Ctx& ctx, const View& host, const View& device);
+void copy_to_host(Ctx& ctx, const View& device, const View& host);
+
 void embed(Ctx& ctx, const Indices& ids, const View& table, const View& y);
 void embed(Ctx& ctx, const Indices& ids, const PackedMatrix& table, const View& y);
 void rms_norm(Ctx& ctx, const View& x, const View& weight, float eps, const View& y);

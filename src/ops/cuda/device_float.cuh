@@ -10,12 +10,12 @@
 
 namespace lmdeploy::ops::cuda {
 
-constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) {
+__host__ __device__ constexpr std::int64_t divide_up(std::int64_t a, std::int64_t b) {
   return (a + b - 1) / b;
 }
 
-// Calls f with a value of the type that holds elements of dtype: float, __nv_bfloat16 or __half. The op has checked
-// that it is one of them.
+// Calls f with a value of the type that holds elements of dtype: float, __nv_bfloat16 or __half. The op has
+// checked that it is one of them.
 template <class F>
 void with_float_type(DType dtype, const F& f) {
   if (dtype == DType::bf16)
@@ -26,9 +26,15 @@ void with_float_type(DType dtype, const F& f) {
     f(float{});
 }
 
-__device__ inline float to_float(float x) { return x; }
-__device__ inline float to_float(__nv_bfloat16 x) { return __bfloat162float(x); }
-__device__ inline float to_float(__half x) { return __half2float(x); }
+__device__ inline float to_float(float x) {
+  return x;
+}
+__device__ inline float to_float(__nv_bfloat16 x) {
+  return __bfloat162float(x);
+}
+__device__ inline float to_float(__half x) {
+  return __half2float(x);
+}
 
 template <class T>
 __device__ T from_float(float x) {

@@ -26,7 +26,7 @@ __global__ void __launch_bounds__(kReadThreads)
   for (; i + (kReadsInFlight - 1) * step < count; i += kReadsInFlight * step) {
     uint4 words[kReadsInFlight];
 #pragma unroll
-    for (int j = 0; j < kReadsInFlight; j++) words[j] = __ldcs(data + i + j * step);
+    for (int j = 0; j < kReadsInFlight; j++) words[j] = data[i + j * step];
 #pragma unroll
     for (int j = 0; j < kReadsInFlight; j++) sum += words[j].x ^ words[j].y ^ words[j].z ^ words[j].w;
   }

@@ -7,14 +7,17 @@ MODEL  := models/SmolLM2-135M-Instruct
 PORT   ?= 23333
 ARGS   ?=                      # more options for `make serve`
 JOBS   ?= $(shell nproc)
+CUDA_ARCHITECTURES ?=          # for `make test-cuda`: other cards than cmake/cuda.cmake compiles for, e.g. 90a-real
 
 # Ubuntu keeps its newer Rust releases apart (tools/setup.sh installs one where no cargo is new enough).
 UBUNTU_RUST := $(lastword $(sort $(wildcard /usr/lib/rust-1.*/bin)))
 export PATH := $(if $(UBUNTU_RUST),$(UBUNTU_RUST):)$(PATH)
 
-SOURCES = $(shell git ls-files 'src/*.cc' 'src/*.h' 'tests/*.cc' 'tests/*.h' 'tools/*.cc' 'bench/*.cc' 'bench/*.h')
+SOURCES = $(shell git ls-files 'src/*.cc' 'src/*.h' 'src/*.cu' 'src/*.cuh' 'tests/*.cc' 'tests/*.h' 'tools/*.cc' 'bench/*.cc' \
+  'bench/*.h')
 
-.PHONY: help serve build model test test-unit test-e2e test-asan test-tsan fuzz soak format lint tidy bench clean
+.PHONY: help serve build cuda cuda-bundle model test test-unit test-e2e test-asan test-tsan test-cuda fuzz soak format lint \
+  tidy bench clean
 
 help: ## this list
 	@echo "lmdeploy $$(cat VERSION)"
@@ -30,6 +33,16 @@ serve: ## install what is missing, build, fetch the demo model and serve it (POR
 build: ## the program: build/release/lmdeploy
 	@echo "[1/2] packages" && tools/setup.sh build
 	@echo "[2/2] building $(BINARY)" && $(MAKE) $(BINARY)
+
+cuda: ## the program with kernels for NVIDIA cards: build/cuda/lmdeploy
+	@echo "[1/3] packages" && tools/setup.sh build
+	@echo "[2/3] CUDA toolkit" && tools/setup_cuda.sh
+	@echo "[3/3] building build/cuda/lmdeploy" && $(MAKE) build/cuda/lmdeploy
+
+cuda-bundle: ## that program and its tests with all they need, to run on another machine: build/cuda-bundle
+	@echo "[1/3] packages" && tools/setup.sh build
+	@echo "[2/3] CUDA toolkit" && tools/setup_cuda.sh
+	@echo "[3/3] building build/cuda-bundle" && tools/bundle_cuda.sh build/cuda-bundle $(JOBS)
 
 model: build ## the demo model: models/SmolLM2-135M-Instruct
 	@tools/fetch_demo_model.sh $(BINARY)
@@ -57,6 +70,11 @@ test-tsan: ## engine, server and thread pool under ThreadSanitizer
 	@cmake --build build/tsan -j $(JOBS) --target base_test engine_test server_test
 	@ctest --preset tsan -R '^(base|engine|server)$$'
 
+test-cuda: ## build and run the tests of the kernels for NVIDIA cards (they skip where there is no card)
+	@tools/setup.sh build && tools/setup_cuda.sh
+	@cmake --preset cuda $(CUDA_ARCHITECTURES:%=-DCMAKE_CUDA_ARCHITECTURES=%) >/dev/null
+	@cmake --build build/cuda -j $(JOBS) --target cuda_test && ctest --preset cuda
+
 format: ## rewrite our sources as .clang-format says
 	@tools/setup.sh check && clang-format-19 -i $(SOURCES)
 
@@ -81,9 +99,9 @@ clean: ## remove what was built (the model and .venv stay)
 	rm -rf build
 
 # Ninja knows what is out of date, and runs CMake again by itself.
-.PHONY: $(BINARY)
-$(BINARY): build/release/build.ninja
-	@cmake --build build/release -j $(JOBS) --target lmdeploy
+.PHONY: $(BINARY) build/cuda/lmdeploy
+$(BINARY) build/cuda/lmdeploy: build/%/lmdeploy: build/%/build.ninja
+	@cmake --build build/$* -j $(JOBS) --target lmdeploy
 
 build/%/build.ninja:
 	@cmake --preset $*

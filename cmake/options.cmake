@@ -2,7 +2,8 @@
 add_library(lmdeploy_options INTERFACE)
 target_include_directories(lmdeploy_options INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(lmdeploy_options INTERFACE
-  -Wall -Wextra -Wpedantic -Werror -Wshadow -Wnon-virtual-dtor -Wold-style-cast -Wno-psabi)
+  $<$<COMPILE_LANGUAGE:CXX>:-Wall;-Wextra;-Wpedantic;-Werror;-Wshadow;-Wnon-virtual-dtor;-Wold-style-cast;-Wno-psabi>
+  $<$<COMPILE_LANGUAGE:CUDA>:-Werror=all-warnings;-Xcompiler=-Wall,-Wextra,-Wno-psabi>)
 if(LMDEPLOY_SANITIZE)
   add_compile_options(-fsanitize=${LMDEPLOY_SANITIZE} -fno-omit-frame-pointer -fno-sanitize-recover=all)
   add_link_options(-fsanitize=${LMDEPLOY_SANITIZE})

@@ -57,7 +57,7 @@ INCLUDE_RULES = [
          "zlib, libzstd and snappy stay in src/dataset/decompress*"),
     Rule(re.compile(r"^prometheus/"), re.compile(r"^server/metric"), "prometheus-cpp stays in src/server/metric*"),
     Rule(re.compile(r"^iostream$"), re.compile(r"^cli/"), "<iostream> stays in src/cli"),
-    Rule(re.compile(r"^cuda"), re.compile(r"(^|/)cuda/"), "CUDA headers stay in a cuda/ folder"),
+    Rule(re.compile(r"^(cuda|cublas|cub/|mma\.h)"), re.compile(r"(^|/)cuda/"), "CUDA headers stay in a cuda/ folder"),
     Rule(re.compile(r"(^|/)utils?\.h"), re.compile(r"$^"), "no header called utils: name what it holds"),
     Rule(re.compile(r"^\.\.?/"), re.compile(r"$^"), "include by path from src/"),
     Rule(re.compile(r"^nlohmann/"), re.compile(r"^(checkpoint|convert|text|dataset|quantize|client|server|cli)/"),
@@ -125,7 +125,7 @@ def breaches(path: str, text: str):
         for rule in INCLUDE_RULES:
             if rule.pattern.search(match[1]) and not rule.exempt.search(path):
                 yield number, rule.text
-    rules = CODE_RULES + (HEADER_RULES if path.endswith(".h") else [])
+    rules = CODE_RULES + (HEADER_RULES if path.endswith((".h", ".cuh")) else [])
     for number, line in enumerate(blank_out(text).splitlines(), 1):
         for rule in rules:
             if rule.pattern.search(line) and not rule.exempt.search(path):
@@ -136,7 +136,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--root", type=Path, default=Path(__file__).resolve().parent.parent)
     source = parser.parse_args().root / "src"
-    files = sorted(file for ending in ("*.h", "*.cc") for file in source.rglob(ending) if "target" not in file.parts)
+    files = sorted(file for ending in ("*.h", "*.cc", "*.cu", "*.cuh") for file in source.rglob(ending) if "target" not in file.parts)
     if not files:
         print(f"{source}: no sources found", file=sys.stderr)
         return 1

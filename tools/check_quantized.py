@@ -2,6 +2,7 @@
 """Prints lmdeploy beside other code on quantised folders, ours or theirs: are the logits the same?
 
     check_quantized.py FOLDER... [--probe build/release/model_probe] [--dtype bfloat16] [--limit 1e-2]
+                       [--device cpu]
 
 For each folder and a few prompts, after the last token of each:
     unpacked   against the weights that the tool of that format unpacks, in transformers in fp32 (unpack_quantized.py)
@@ -42,10 +43,10 @@ def make_prompts(folder: Path, vocab_size: int) -> list[list[int]]:
                                           return_dict=False) for question in QUESTIONS]
 
 
-def our_logits(probe: Path, folder: Path, dtype: str, prompts: list[list[int]]) -> list[torch.Tensor]:
+def our_logits(command: list, prompts: list[list[int]]) -> list[torch.Tensor]:
     request = {"prompts": prompts, "num_greedy": 1}
-    answer = json.loads(subprocess.run([probe, folder, dtype], input=json.dumps(request), check=True,
-                                       stdout=subprocess.PIPE, text=True).stdout)
+    answer = json.loads(subprocess.run(command, input=json.dumps(request), check=True, stdout=subprocess.PIPE,
+                                       text=True).stdout)
     return [torch.tensor(prompt["logits"]) for prompt in answer["prompts"]]
 
 
@@ -75,6 +76,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path, nargs="+")
     parser.add_argument("--probe", type=Path, default=Path("build/release/model_probe"))
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--dtype", default="bfloat16", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--limit", type=float, default=1e-2)
     args = parser.parse_args()
@@ -84,7 +86,7 @@ def main() -> None:
     for folder in args.folder:
         config = json.loads((folder / "config.json").read_text())
         prompts = make_prompts(folder, config["vocab_size"])
-        ours = our_logits(args.probe, folder, args.dtype, prompts)
+        ours = our_logits([args.probe, folder, args.dtype, "--device", args.device], prompts)
         model = load_unpacked(folder)
         right = their_logits(model, prompts)
         rounding = Errors(their_logits(model.to(dtype), prompts), right)

@@ -2,7 +2,7 @@
 """Prints lmdeploy beside Hugging Face transformers on one model folder: logits, greedy ids, perplexity.
 
     compare_hf.py FOLDER [--probe build/release/model_probe] [--dtype float32] [--windows 16]
-                  [--text FILE ...] [--no-greedy] [--reference FOLDER]
+                  [--text FILE ...] [--no-greedy] [--reference FOLDER] [--device cpu]
 
 Prompts are chats through the folder's template, 64 greedy tokens each; texts are scored by the protocol of
 `lmdeploy eval ppl` (the file's bytes as they are, windows of 2048, positions 1..2047). Reference numbers are
@@ -61,6 +61,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", type=Path)
     parser.add_argument("--probe", type=Path, default=Path("build/release/model_probe"))
+    parser.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
     parser.add_argument("--dtype", default="float32", choices=["float32", "bfloat16", "float16"])
     parser.add_argument("--windows", type=int, default=16)
     parser.add_argument("--text", type=Path, action="append", default=[])
@@ -80,7 +81,7 @@ def main() -> None:
              for path in args.text]
     request = {"prompts": prompts, "num_greedy": NUM_GREEDY, "texts": texts}
     ours = json.loads(args.answer.read_text() if args.answer else subprocess.run(
-        [args.probe, args.folder, args.dtype], input=json.dumps(request), check=True, stdout=subprocess.PIPE,
+        [args.probe, args.folder, args.dtype, "--device", args.device], input=json.dumps(request), check=True, stdout=subprocess.PIPE,
         text=True).stdout)
     print(f"load {ours['load_seconds']:.2f} s, weights {ours['weight_bytes'] / 1e6:.1f} MB, resident at most "
           f"{ours['load_peak_rss_bytes'] / 1e6:.1f} MB while loading, {ours['peak_rss_bytes'] / 1e6:.1f} MB in all")

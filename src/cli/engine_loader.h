@@ -24,7 +24,7 @@ struct LoadedEngine {
 // Empty: the folder's is then loaded.
 using TokenizerOf = std::function<const Tokenizer&()>;
 
-EngineOptions engine_options(const EngineFlags& flags, const MemoryPlan& plan);
+EngineOptions engine_options(Device device, const EngineFlags& flags, const MemoryPlan& plan);
 
 // Loads the weights and starts the engine with the memory that was planned for it (cli/memory_estimate.h).
 // Throws Error, also where the plan does not fit.
@@ -33,7 +33,7 @@ LoadedEngine load_engine(const ModelSource& source, const HfConfig& config, cons
 
 // How the folder is read, without the text that centres keys of 4 bits: what an outline needs. dtype: auto,
 // float32, float16, bfloat16.
-LoadOptions load_options(const std::string& dtype, const EngineFlags& flags);
+LoadOptions load_options(Device device, const std::string& dtype, const EngineFlags& flags);
 // Whether the layers of such a folder, so loaded, meet activations in int8.
 bool multiplies_int8(const HfConfig& config, const EngineFlags& flags);
 

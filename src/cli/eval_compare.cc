@@ -7,10 +7,11 @@
 #include "base/format_bytes.h"
 #include "base/log.h"
 #include "cli/command.h"
+#include "cli/device_choice.h"
 #include "cli/engine_loader.h"
-#include "cli/host_ctx.h"
 #include "cli/say.h"
 #include "cli/text_tokens.h"
+#include "model/compute_context.h"
 #include "quantize/compare.h"
 
 namespace lmdeploy::cli {
@@ -26,6 +27,7 @@ struct Options {
   Side a, b;
   std::string text;
   CompareOptions compare;
+  std::string device = "auto";
   int num_threads = 0;
   bool json = false;
 };
@@ -96,11 +98,11 @@ void print_text(const Options& options, const Loaded& a, const Loaded& b, const 
 
 int compare(const Options& options) {
   init_log(options.a.model.log_level);
-  HostCtx host(options.num_threads);
-  const Loaded a = load(host.ctx, options.a), b = load(host.ctx, options.b);
+  ComputeContext compute(find_device(options.device), options.num_threads);
+  const Loaded a = load(compute.ctx(), options.a), b = load(compute.ctx(), options.b);
   const std::vector<TokenId> ids = tokenize(options, a, b);
-  const Comparison found =
-      compare_models(host.ctx, *a.model, *b.model, ids, options.compare, [](const CompareProgress& progress) {
+  const Comparison found = compare_models(
+      compute.ctx(), *a.model, *b.model, ids, options.compare, [](const CompareProgress& progress) {
         say(fmt::format("window {} of {}: mean KL so far {:.6f}", progress.num_windows_done,
                         progress.num_windows, progress.mean_kl));
       });
@@ -123,8 +125,9 @@ void add_side_options(CLI::App& app, Side& side, char letter) {
       "NAME");
   add("quant-policy", side.engine.quant_policy,
       fmt::format("Bits of {}'s KV cache: 0 (its dtype's own), 8 or 4", upper), "0|4|8");
-  add("w4-arithmetic", side.engine.w4_arithmetic,
-      fmt::format("How {}'s quantised weights are multiplied", upper), "fast|exact");
+  app.add_option(fmt::format("--w4-arithmetic-{}", letter), side.engine.w4_arithmetic,
+                 fmt::format("How {}'s quantised weights are multiplied (fast; on a card exact)", upper))
+      ->option_text("fast|exact");
   add("head-bits", side.engine.head_bits, fmt::format("Bits of the weights that make {}'s logits", upper),
       "16|8");
 }
@@ -155,6 +158,7 @@ Action setup_eval_compare(CLI::App& app) {
       ->option_text("N")
       ->check(CLI::Range(0, 1 << 30));
   app.add_flag("--json", options->json, "One JSON object on stdout");
+  add_device_option(app, options->device, "Where to compute: auto, cuda or cpu (auto)");
   app.add_option("--num-threads", options->num_threads, "Threads that compute; default: every usable CPU")
       ->option_text("N")
       ->check(CLI::Range(1, 4096));

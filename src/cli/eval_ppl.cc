@@ -7,10 +7,11 @@
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/compatibility.h"
+#include "cli/device_choice.h"
 #include "cli/engine_loader.h"
-#include "cli/host_ctx.h"
 #include "cli/say.h"
 #include "cli/text_tokens.h"
+#include "model/compute_context.h"
 #include "quantize/evaluate.h"
 
 namespace lmdeploy::cli {
@@ -41,11 +42,11 @@ int evaluate(const Options& options) {
   init_log(options.model.log_level);
   const ModelSource source = find_model(options.model);
   auto ids = std::async(std::launch::async, [&] { return tokenize_file(source.folder, options.text); });
-  HostCtx host(options.engine.num_threads);
+  ComputeContext compute(find_device(options.engine.device), options.engine.num_threads);
   const std::unique_ptr<const Model> model =
-      load_weights(host.ctx, source, load_hf_config(source.folder), options.model.dtype, options.engine);
+      load_weights(compute.ctx(), source, load_hf_config(source.folder), options.model.dtype, options.engine);
   const Perplexity result = evaluate_perplexity(
-      host.ctx, *model, ids.get(), options.perplexity, [](const PerplexityProgress& progress) {
+      compute.ctx(), *model, ids.get(), options.perplexity, [](const PerplexityProgress& progress) {
         say(fmt::format("window {} of {}: perplexity so far {:.4f}", progress.num_windows_done,
                         progress.num_windows, progress.perplexity));
       });
@@ -72,6 +73,7 @@ Action setup_eval_ppl(CLI::App& app) {
                  "Threads that compute; default: every usable CPU")
       ->option_text("N")
       ->check(CLI::Range(1, 4096));
+  add_compute_device(app, options->engine);
   add_quant_policy(app, options->engine);
   add_weight_options(app, options->engine);
   add_restricted_options(app, kRestrictedByEngine);

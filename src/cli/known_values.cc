@@ -27,7 +27,7 @@ const std::vector<KnownValues>& known_values() {
   static const std::vector<KnownValues> kTable = {
       {"--backend", {"turbomind", "pytorch"}, {}, false, "serve"},
       {"--dtype", {"auto", "float32", "float16", "bfloat16"}, {}},
-      {"--device", {"auto", "cpu"}, {"cuda", "ascend", "maca", "camb"}},
+      {"--device", {"auto", "cuda", "cpu"}, {"ascend", "maca", "camb"}},
       {"--model-format", {"hf", "awq", "gptq", "compressed-tensors"}, {"fp8", "mxfp4", "llama"}},
       {"--w4-arithmetic", {"exact", "fast"}, {}},
       {"--head-bits", {"16", "8"}, {}},

@@ -3,6 +3,7 @@
 #include <map>
 
 #include "cli/compatibility.h"
+#include "cli/device_choice.h"
 
 namespace lmdeploy::cli {
 namespace {
@@ -15,10 +16,6 @@ constexpr DeclaredOption kAccepted[] = {
     {"--max-memory", kValue,
      "samples between layers lie in files, which the system keeps in memory as it has room"},
     {"--calib-image", kValue, "of vision models"},
-};
-
-constexpr DeclaredOption kRestricted[] = {
-    {"--device", kValue, "where to compute: auto or cpu; cuda is not built yet"},
 };
 
 }  // namespace
@@ -76,7 +73,7 @@ void add_lite_options(CLI::App& app, LiteOptions& options) {
       ->option_text("N")
       ->check(CLI::Range(1, 4096));
   add_accepted_options(app, kAccepted);
-  add_restricted_options(app, kRestricted);
+  add_device_option(app, options.device, "Where to compute: auto or cpu; cuda is not built yet");
   app.add_flag("--trust-remote-code")->group("");
 }
 

@@ -17,6 +17,7 @@ struct LiteOptions {
   SampleOptions samples;
   bool resume = false;
   int num_threads = 0;  // 0: all usable CPUs
+  std::string device = "auto";
 
   std::int32_t w_bits = 4;
   std::int64_t w_group_size = 128;

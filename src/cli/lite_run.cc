@@ -3,7 +3,6 @@
 #include "base/error.h"
 #include "base/format_bytes.h"
 #include "base/log.h"
-#include "cli/host_ctx.h"
 #include "cli/interrupts.h"
 #include "cli/lite_evaluation.h"
 #include "cli/lite_progress.h"
@@ -11,6 +10,8 @@
 #include "cli/model_source.h"
 #include "cli/say.h"
 #include "cli/stopwatch.h"
+#include "cli/usage_error.h"
+#include "model/compute_context.h"
 #include "quantize/output_folder.h"
 #include "quantize/pipeline.h"
 #include "quantize/recipe_check.h"
@@ -43,7 +44,7 @@ class LiteRun {
         config_(load_hf_config(folder_)),
         source_{config_, get_architecture(config_, folder_), std::make_shared<Checkpoint>(folder_),
                 config_.dtype},
-        host_(options.num_threads) {}
+        compute_(Device::cpu, options.num_threads) {}
 
   void run() {
     check_recipe(source_, recipe_, options_.samples);
@@ -80,10 +81,11 @@ class LiteRun {
   void quantize(WorkFolder& work) {
     Interrupts interrupts;
     LiteProgress progress;
-    quantize_layers(host_.ctx, source_, recipe_, text_.samples, work, [&](const PipelineProgress& state) {
-      progress.update(state);
-      if (interrupts.take()) throw Interrupted();
-    });
+    quantize_layers(compute_.ctx(), source_, recipe_, text_.samples, work,
+                    [&](const PipelineProgress& state) {
+                      progress.update(state);
+                      if (interrupts.take()) throw Interrupted();
+                    });
   }
 
   QuantizationReport start_report(const WorkFolder& work) const {
@@ -113,7 +115,7 @@ class LiteRun {
     report.no_evaluation = text_.no_evaluation;
     if (!text_.evaluation_ids.empty()) {
       report.evaluation =
-          evaluate_loss(host_.ctx, folder_, target, text_.evaluation_ids, options_.eval_windows);
+          evaluate_loss(compute_.ctx(), folder_, target, text_.evaluation_ids, options_.eval_windows);
       report.evaluation->text = text_.evaluation_file;
     }
     write_report(report, target);
@@ -134,7 +136,7 @@ class LiteRun {
   fs::path folder_;
   HfConfig config_;
   BlockSource source_;
-  HostCtx host_;
+  ComputeContext compute_;
   LiteText text_;
 };
 
@@ -142,6 +144,9 @@ class LiteRun {
 
 int run_lite(const LiteOptions& options) {
   init_log(options.model.log_level);
+  if (options.device == "cuda")
+    throw UsageError("not built yet: --device cuda of `lmdeploy lite`",
+                     "Leave it out: models are quantised on the CPU, and the result runs on a card.");
   try {
     LiteRun(options).run();
     return 0;

@@ -1,23 +1,39 @@
 #include "cli/memory_estimate.h"
 
+#include <algorithm>
 #include <memory>
 
 #include "base/error.h"
 #include "base/system_memory.h"
 #include "base/thread_pool.h"
 #include "cli/byte_size.h"
+#include "cli/device_choice.h"
 #include "cli/engine_loader.h"
 #include "cli/process_memory.h"
 #include "engine/step_memory.h"
 #include "model/registry.h"
+#include "ops/dispatch.h"
 #include "tensor/counting_allocator.h"
 
 namespace lmdeploy::cli {
 namespace {
 
-std::int64_t memory_bytes(const EngineFlags& flags) {
-  if (!flags.memory.empty()) return parse_memory_size(flags.memory);
-  return static_cast<std::int64_t>(available_memory_bytes() + resident_memory_bytes());
+// Whoever says how much memory a card has plans for one that need not be here.
+Device planned_device(const EngineFlags& flags) {
+  const bool needs_no_card = ops::kHasCuda && flags.device == "cuda" && !flags.memory.empty();
+  return needs_no_card ? Device::cuda : find_device(flags.device);
+}
+
+// What is free, and what this process holds already.
+std::int64_t own_memory_bytes(Device device) {
+  return device == Device::cpu ? static_cast<std::int64_t>(available_memory_bytes() + resident_memory_bytes())
+                               : free_card_bytes() + card_bytes();
+}
+
+std::int64_t memory_bytes(const EngineFlags& flags, Device device) {
+  const std::int64_t bytes =
+      flags.memory.empty() ? own_memory_bytes(device) : parse_memory_size(flags.memory);
+  return flags.memory_limit.empty() ? bytes : std::min(bytes, parse_memory_size(flags.memory_limit));
 }
 
 CacheNeeds cache_needs(const ModelInfo& info, const EngineFlags& flags) {
@@ -41,10 +57,12 @@ struct ModelOutline {
   CountingAllocator allocator{host_allocator()};
   std::unique_ptr<const Model> model;
 
-  ModelOutline(const std::filesystem::path& folder, const HfConfig& config, const LoadOptions& options) {
+  ModelOutline(Device device, const std::filesystem::path& folder, const HfConfig& config,
+               const LoadOptions& options) {
     ThreadPool pool(1, ThreadPool::Tasks::skip);
     Workspace workspace(host_allocator());
     Ctx ctx;
+    ctx.device = device;
     ctx.pool = &pool;
     ctx.allocator = &allocator;
     ctx.workspace = &workspace;
@@ -56,21 +74,25 @@ struct ModelOutline {
 
 MemoryEstimate estimate_memory(const ModelSource& source, const HfConfig& config, const std::string& dtype,
                                const EngineFlags& flags, const Suppositions& supposed) {
-  LoadOptions options = load_options(dtype, flags);
+  const Device device = planned_device(flags);
+  LoadOptions options = load_options(device, dtype, flags);
   options.rounding = supposed.rounding;
   options.headers_only = source.headers_only;
   options.warns_about_unread = false;  // that is left to loading it
-  const ModelOutline outline(source.folder, config, options);
+  const ModelOutline outline(device, source.folder, config, options);
   MemoryEstimate estimate;
+  estimate.device = device;
   estimate.info = outline.model->info();
   check_shares(estimate.info, supposed.num_devices);
   MemoryNeeds needs;
   needs.cache = cache_needs(estimate.info, flags);
   needs.cache.block_bytes /= supposed.num_devices;
   needs.weight_bytes = outline.allocator.held_bytes() / supposed.num_devices;
-  needs.workspace_bytes = max_workspace_bytes(*outline.model, engine_options(flags, {}));
-  needs.other_bytes = supposed.other_bytes.value_or(process_bytes(source.folder, flags));
-  estimate.plan = plan_memory(parse_cache_size(flags.cache_max_entry_count), needs, memory_bytes(flags));
+  needs.workspace_bytes = max_workspace_bytes(*outline.model, engine_options(device, flags, {}));
+  needs.other_bytes = supposed.other_bytes.value_or(
+      device == Device::cpu ? process_bytes(source.folder, flags) : card_bytes());
+  estimate.plan =
+      plan_memory(parse_cache_size(flags.cache_max_entry_count), needs, memory_bytes(flags, device));
   return estimate;
 }
 

@@ -14,6 +14,7 @@ namespace lmdeploy::cli {
 
 // How a server's memory is divided, before anything of the model but its headers was read.
 struct MemoryEstimate {
+  Device device = Device::cpu;  // whose memory it is
   MemoryPlan plan;
   ModelInfo info;
 };
@@ -24,8 +25,8 @@ struct Suppositions {
   std::optional<QuantFormat> rounding;      // of linear layers that the folder holds as floats
 };
 
-// Throws Error where the folder is no model's, or its heads cannot be shared so. Whether it fits is
-// check_fits()'s business.
+// Of a card with --memory no card is needed. Throws Error where the folder is no model's, or its heads cannot
+// be shared so. Whether it fits is check_fits()'s business.
 MemoryEstimate estimate_memory(const ModelSource& source, const HfConfig& config, const std::string& dtype,
                                const EngineFlags& flags, const Suppositions& supposed = {});
 

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "cli/byte_size.h"
 #include "cli/compatibility.h"
+#include "cli/device_choice.h"
 #include "engine/cache_plan.h"
 
 namespace lmdeploy::cli {
@@ -61,8 +62,8 @@ void add_weight_options(CLI::App& app, EngineFlags& flags) {
   app.add_option(
          "--w4-arithmetic", flags.w4_arithmetic,
          "How 4-bit and 8-bit weights are multiplied: fast (activations rounded to 8 bits, each group with "
-         "its own scale; the default, as it loses 0.13 % of perplexity and takes a half to an eighth of the "
-         "time) or exact (activations as they are)")
+         "its own scale; the default on the CPU, as it loses 0.13 % of perplexity and takes a half to an "
+         "eighth of the time) or exact (activations as they are; the default on a card)")
       ->option_text("fast|exact")
       ->group(kEngineGroup);
   app.add_option("--head-bits", flags.head_bits,
@@ -72,7 +73,15 @@ void add_weight_options(CLI::App& app, EngineFlags& flags) {
       ->group(kEngineGroup);
 }
 
+void add_compute_device(CLI::App& app, EngineFlags& flags) {
+  add_device_option(app, flags.device,
+                    "Where to compute: cuda (an NVIDIA card), cpu, or auto, which is cuda where that is "
+                    "possible; `lmdeploy check_env` says what it lacks (auto)")
+      ->group(kEngineGroup);
+}
+
 void add_engine_options(CLI::App& app, EngineFlags& flags) {
+  add_compute_device(app, flags);
   app.add_option("--session-len", flags.session_len,
                  "Longest prompt and answer together, in tokens; default: the model's own length")
       ->option_text("N")
@@ -91,7 +100,12 @@ void add_engine_options(CLI::App& app, EngineFlags& flags) {
   add_quant_policy(app, flags);
   app.add_option("--memory", flags.memory,
                  "Memory that the server may take, as vendors count it: 24GB is 24 GiB; default: what this "
-                 "machine has available")
+                 "machine, or its card, has available")
+      ->option_text("SIZE")
+      ->check(memory_size_problem)
+      ->group(kEngineGroup);
+  app.add_option("--memory-limit", flags.memory_limit,
+                 "At most so much of it, as if the card had no more; default: no limit")
       ->option_text("SIZE")
       ->check(memory_size_problem)
       ->group(kEngineGroup);

@@ -22,6 +22,7 @@ std::string cache_note(const MemoryPlan& plan) {
 }
 
 std::string weights_note(const MemoryEstimate& estimate) {
+  if (estimate.device != Device::cpu) return {};
   const std::int64_t rounding = estimate.plan.needs.weight_bytes - estimate.info.weight_bytes;
   constexpr std::int64_t kWorthSaying = std::int64_t{1} << 20;
   return rounding < kWorthSaying
@@ -35,12 +36,14 @@ std::string weights_note(const MemoryEstimate& estimate) {
 std::string plan_text(const MemoryEstimate& estimate, const std::string& model_name) {
   const MemoryPlan& plan = estimate.plan;
   const std::int64_t left = plan.left_bytes();
-  std::string text =
-      fmt::format("Memory plan of {}, {} to be had:\n", model_name, format_bytes(plan.memory_bytes));
+  const bool is_card = estimate.device != Device::cpu;
+  std::string text = fmt::format("Memory plan of {}, {} to be had{}:\n", model_name,
+                                 format_bytes(plan.memory_bytes), is_card ? " on the card" : "");
   text += row("weights", plan.needs.weight_bytes, weights_note(estimate));
   text += row("KV cache", plan.cache.bytes, cache_note(plan));
   text += row("workspace", plan.needs.workspace_bytes, "scratch and logits of the largest step");
-  text += row("other", plan.needs.other_bytes, "program, threads, tokenizer");
+  text += row("other", plan.needs.other_bytes,
+              is_card ? "CUDA's context and kernels" : "program, threads, tokenizer");
   text += row("total", plan.total_bytes());
   text += left >= 0 ? row("left", left) : row("missing", -left);
   text.pop_back();
@@ -50,7 +53,8 @@ std::string plan_text(const MemoryEstimate& estimate, const std::string& model_n
 nlohmann::ordered_json plan_json(const MemoryEstimate& estimate) {
   const MemoryPlan& plan = estimate.plan;
   const CacheNeeds& needs = plan.needs.cache;
-  return {{"memory_bytes", plan.memory_bytes},
+  return {{"device", estimate.device == Device::cpu ? "cpu" : "cuda"},
+          {"memory_bytes", plan.memory_bytes},
           {"weight_bytes", plan.needs.weight_bytes},
           {"kv_cache",
            {{"bytes", plan.cache.bytes},

@@ -1,9 +1,13 @@
 // lmdeploy serve api_server: one model behind OpenAI's HTTP API.
 #include <memory>
+#include <optional>
 
+#include "base/error.h"
 #include "base/log.h"
 #include "cli/command.h"
 #include "cli/descriptor_limit.h"
+#include "cli/device_choice.h"
+#include "cli/device_watch.h"
 #include "cli/loaded_model.h"
 #include "cli/plan.h"
 #include "cli/plan_table.h"
@@ -65,7 +69,13 @@ int serve(const Options& options) {
   if (served.chat_template == nullptr)
     say("This model has no chat template: /v1/completions works, chats need --chat-template FILE");
   say(fmt::format("Serving {} at {} (Ctrl-C stops)", names.front(), url));
+  std::optional<DeviceWatch> watch;
+  if (find_device(engine.device) != Device::cpu) watch.emplace(*loaded.engine, [&] { server.stop(); });
   server.run();
+  if (loaded.engine->lost_device())
+    throw Error(
+        "the card has failed, and CUDA does not recover from that in one process; the log says how",
+        "Start the server again. If that happens again, see in dmesg what the driver (NVRM: Xid) says.");
   say("Stopped");
   return 0;
 }

@@ -18,7 +18,7 @@
 #include "base/thread_pool.h"
 #include "base/version.h"
 #include "client/http_client.h"
-#include "tensor/ctx.h"
+#include "model/compute_context.h"
 
 namespace lmdeploy::cli {
 namespace {
@@ -74,10 +74,30 @@ std::string processor_flags() {
   return found;
 }
 
+std::string cuda_version(int version) {  // 12080: "CUDA 12.8"
+  return version == 0 ? "none" : fmt::format("CUDA {}.{}", version / 1000, version % 1000 / 10);
+}
+
+std::string describe(const cuda::DeviceProperties& card) {
+  const std::string free =
+      card.free_bytes == 0
+          ? std::string()
+          : fmt::format(", {} free", format_bytes(static_cast<std::int64_t>(card.free_bytes)));
+  return fmt::format("{}, sm_{}{}, {} multiprocessors, {}{}", card.name, card.compute_major,
+                     card.compute_minor, card.num_multiprocessors,
+                     format_bytes(static_cast<std::int64_t>(card.total_bytes)), free);
+}
+
 Json gpu_report() {
+  const cuda::Availability found = find_cards();
   const std::string driver = first_line("/proc/driver/nvidia/version");
-  return {{"nvidia driver", driver.empty() ? "not present" : driver},
-          {"used", "no: this build computes on the CPU"}};
+  Json report{{"nvidia driver", driver.empty() ? "not present" : driver},
+              {"driver is for", cuda_version(found.driver_version)},
+              {"program is built with", cuda_version(found.runtime_version)}};
+  for (const cuda::DeviceProperties& card : found.devices)
+    report[fmt::format("card {}", card.index)] = describe(card);
+  report["used"] = found.reason.empty() ? "yes, by --device auto and cuda" : "no: " + found.reason;
+  return report;
 }
 
 Json library_report() {

@@ -5,12 +5,14 @@
 #include <variant>
 
 #include "engine/request.h"
+#include "tensor/ctx.h"
 
 namespace lmdeploy {
 
 class Model;
 
 struct EngineOptions {
+  Device device = Device::cpu;        // where the model's weights are
   std::int32_t session_len = 0;       // tokens of prompt and answer; 0: the model's max_position_embeddings
   std::int32_t max_batch_size = 128;  // sequences that run at once
   std::int32_t max_prefill_token_num = 8192;  // prompt tokens of one step
@@ -18,7 +20,7 @@ struct EngineOptions {
   std::int64_t max_queue_tokens = std::int64_t{1} << 20;  // prompt tokens that wait; past it, queue_full
   std::int64_t cache_bytes = 0;      // of the KV cache: CachePlan::bytes of engine/cache_plan.h
   std::int64_t workspace_bytes = 0;  // scratch of a step, known beforehand; beyond it more is taken as needed
-  int num_threads = 0;               // 0: all usable CPUs
+  int num_threads = 0;               // of the CPU, 0: all usable ones; a card needs no other than the loop's
   bool enable_prefix_caching = true;  // blocks keep their tokens for the next prompt that begins so
 };
 
@@ -73,6 +75,8 @@ class Engine {
 
   // False while the model fails even on a single token: submit() rejects then. It is tried again each second.
   bool healthy() const noexcept;
+  // True once the card has failed in a way that only another process can recover from: never healthy again.
+  bool lost_device() const noexcept;
 
   // Longest prompt and answer together that a request can have: the option, or what the cache holds.
   std::int32_t session_len() const noexcept;

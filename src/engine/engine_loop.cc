@@ -34,13 +34,10 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
       mailbox_(mailbox),
       scheduler_(policy),
       cost_model_(policy.cost),
-      pool_(options.num_threads),
-      workspace_(host_allocator(), static_cast<std::size_t>(options.workspace_bytes)),
-      kv_pool_(make_kv_pool(host_allocator(), model.info(), std::int64_t{policy.num_blocks} + 1)),
-      runner_(model_, ctx_, kv_pool_) {
-  ctx_.pool = &pool_;
-  ctx_.allocator = &host_allocator();
-  ctx_.workspace = &workspace_;
+      compute_(options.device, options.device == Device::cpu ? options.num_threads : 1,
+               static_cast<std::size_t>(options.workspace_bytes)),
+      kv_pool_(make_kv_pool(compute_.ctx(), model.info(), std::int64_t{policy.num_blocks} + 1)),
+      runner_(model_, compute_.ctx(), kv_pool_) {
   stats_.num_blocks = policy.num_blocks;
   stats_.block_len = policy.block_len;
   publish();
@@ -51,7 +48,7 @@ void EngineLoop::run() {
     mailbox_.collect(mail_, max_wait());
     if (mail_.closed) break;
     try {
-      if (!healthy_) probe();
+      if (!healthy_ && !lost_device_) probe();
       take_mail();
       end_overdue();
       prepare_blocks(scheduler_.idle() ? 0 : step());
@@ -64,7 +61,7 @@ void EngineLoop::run() {
 
 std::chrono::milliseconds EngineLoop::max_wait() const noexcept {
   if (!scheduler_.idle() || has_blocks_to_prepare_) return std::chrono::milliseconds(0);
-  return healthy_ ? kIdleWait : kProbeInterval;
+  return healthy_ || lost_device_ ? kIdleWait : kProbeInterval;
 }
 
 // At least one each time, so that steps of a few milliseconds get on too.
@@ -279,6 +276,7 @@ void EngineLoop::probe() noexcept {
     if (healthy_) log::critical("the model fails even on a single token, requests are refused: {}", e.what());
     probe_error_ = e.what();
     healthy_ = false;
+    lost_device_ = !compute_.works();
   }
 }
 

@@ -12,6 +12,7 @@
 #include "engine/mailbox.h"
 #include "engine/runner.h"
 #include "engine/scheduler.h"
+#include "model/compute_context.h"
 
 namespace lmdeploy {
 
@@ -24,7 +25,8 @@ class EngineLoop {
 
   void run();  // until the mailbox is closed; what is left then is aborted
 
-  bool healthy() const noexcept { return healthy_; }  // any thread
+  bool healthy() const noexcept { return healthy_; }          // any thread
+  bool lost_device() const noexcept { return lost_device_; }  // any thread
 
  private:
   std::chrono::milliseconds max_wait() const noexcept;
@@ -51,9 +53,7 @@ class EngineLoop {
   Mailbox& mailbox_;
   Scheduler scheduler_;
   CostModel cost_model_;
-  ThreadPool pool_;
-  Workspace workspace_;
-  Ctx ctx_;
+  ComputeContext compute_;
   KvPool kv_pool_;  // the scheduler's blocks, and one more for probe()
   Runner runner_;
 
@@ -67,6 +67,7 @@ class EngineLoop {
   std::vector<PromptScores*> scores_;  // one for each of its chunks
   EngineStats stats_;
   std::atomic<bool> healthy_{true};
+  std::atomic<bool> lost_device_{false};
   std::string probe_error_;  // while not healthy
 };
 

@@ -1,6 +1,7 @@
 #include "engine/runner.h"
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
 
 #include "base/error.h"
@@ -10,6 +11,10 @@ namespace {
 
 // Tokens of a prompt whose logits are held at once: a whole chunk's would be hundreds of megabytes.
 constexpr std::int32_t kMaxScoredLen = 128;
+
+// Block tables of a device with graphs are as long as a power of two, at least this: a graph is for one
+// length.
+constexpr std::size_t kMinGraphBlocks = 16;
 
 std::vector<TokenLogprob> top_of(const std::vector<ops::IdLogprob>& ids) {
   std::vector<TokenLogprob> top;
@@ -77,6 +82,7 @@ Batch Runner::make_batch(std::span<const Piece> pieces, const PromptScores* scor
   std::size_t max_blocks = 0;
   for (const Piece& piece : pieces)
     max_blocks = std::max(max_blocks, piece.chunk.sequence->block_table.size());
+  if (ctx_.graphs != nullptr) max_blocks = std::bit_ceil(std::max(max_blocks, kMinGraphBlocks));
   token_ids_.clear();
   positions_.clear();
   query_starts_.assign(1, 0);

@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "base/thread_pool.h"
+#include "engine/engine_policy.h"
 #include "engine/prompt_scores.h"
 #include "engine/runner.h"
 #include "engine/scheduler.h"
@@ -17,10 +18,18 @@ constexpr std::int32_t kMaxContextLen = 1 << 15;
 // among the threads, many enough that each part is large.
 constexpr std::int32_t kQuestionLen = 64;
 
+// A card's ops take nothing in a plan. What their kernels need at once: logits again, for the draw, or
+// rounded inputs of a linear layer, partial results of work that is divided, the integers of a step.
+std::int64_t kernel_bytes(const Model& model, const EngineOptions& options) {
+  constexpr std::int64_t kOtherBytes = std::int64_t{256} << 20;
+  if (options.device == Device::cpu) return 0;
+  return kOtherBytes + std::int64_t{4} * model.info().vocab_size * options.max_batch_size;
+}
+
 // Address space in which any step lies in one piece, as it will in a workspace of its size: the logits and
 // their copy for the draw, and the scratch of the layers.
 std::size_t ample_bytes(const Model& model, std::int32_t max_batch_size) {
-  constexpr std::int64_t kLayerBytes = std::int64_t{1} << 30;
+  constexpr std::int64_t kLayerBytes = std::int64_t{2} << 30;
   return static_cast<std::size_t>(2 * sizeof(float) * static_cast<std::size_t>(model.info().vocab_size) *
                                       static_cast<std::size_t>(max_batch_size) +
                                   kLayerBytes);
@@ -28,15 +37,12 @@ std::size_t ample_bytes(const Model& model, std::int32_t max_batch_size) {
 
 class StepMeter {
  public:
-  StepMeter(const Model& model, int num_threads, std::int32_t max_batch_size)
+  StepMeter(const Model& model, const EngineOptions& options)
       : model_(model),
-        pool_(num_threads, ThreadPool::Tasks::skip),
-        workspace_(host_allocator(), ample_bytes(model, max_batch_size)),
-        kv_pool_(make_kv_pool(host_allocator(), model.info(), 1)) {
-    ctx_.pool = &pool_;
-    ctx_.allocator = &host_allocator();
-    ctx_.workspace = &workspace_;
-  }
+        pool_(options.num_threads, ThreadPool::Tasks::skip),
+        workspace_(host_allocator(), ample_bytes(model, options.max_batch_size)),
+        ctx_(plan_ctx(options.device)),
+        kv_pool_(make_kv_pool(ctx_, model.info(), 1)) {}
 
   // `num_seqs` requests that each draw: the first computes the last `num_tokens` of a context of
   // `context_len`, the others one token each. scored: all of the first one's logits are
@@ -59,6 +65,16 @@ class StepMeter {
   std::int64_t peak_bytes() const { return static_cast<std::int64_t>(workspace_.peak_bytes()); }
 
  private:
+  // Of a card nothing but the name is needed.
+  Ctx plan_ctx(Device device) {
+    Ctx ctx;
+    ctx.device = device;
+    ctx.pool = &pool_;
+    ctx.allocator = &host_allocator();
+    ctx.workspace = &workspace_;
+    return ctx;
+  }
+
   Sequence sequence_of(std::int32_t len) const {
     Sequence sequence;
     sequence.token_ids.assign(static_cast<std::size_t>(len), 0);
@@ -69,8 +85,8 @@ class StepMeter {
   const Model& model_;
   ThreadPool pool_;
   Workspace workspace_;
-  KvPool kv_pool_;
   Ctx ctx_;
+  KvPool kv_pool_;
 };
 
 }  // namespace
@@ -78,13 +94,13 @@ class StepMeter {
 std::int64_t max_workspace_bytes(const Model& model, const EngineOptions& options) {
   const std::int32_t session_len = std::min(
       options.session_len > 0 ? options.session_len : model.info().max_position_embeddings, kMaxContextLen);
-  const std::int32_t chunk = std::min({options.max_prefill_token_num, kMaxPromptTokens, session_len});
-  StepMeter meter(model, options.num_threads, options.max_batch_size);
+  const std::int32_t chunk = std::min(max_prompt_tokens(options), session_len);
+  StepMeter meter(model, options);
   meter.run(options.max_batch_size, chunk, chunk, false);  // most rows, most logits
   meter.run(1, chunk, chunk, true);                        // the logits of a prompt
   for (const std::int32_t num_tokens : {1, kQuestionLen})
     meter.run(1, session_len, std::min(num_tokens, session_len), false);
-  return meter.peak_bytes();
+  return meter.peak_bytes() + kernel_bytes(model, options);
 }
 
 }  // namespace lmdeploy

@@ -38,14 +38,13 @@ void add_sequence(const Batch& batch, std::size_t seq_idx, std::int64_t begin, s
 
 }  // namespace
 
-ops::AttentionBatch AttentionRows::batch(float scale, std::int32_t sliding_window) const {
+ops::AttentionBatch AttentionRows::batch(float scale) const {
   ops::AttentionBatch result;
   result.query_starts = query_starts;
   result.context_lens = context_lens;
   result.block_tables = block_tables;
   result.max_blocks = max_blocks;
   result.scale = scale;
-  result.sliding_window = sliding_window;
   return result;
 }
 

@@ -16,7 +16,7 @@ struct AttentionRows {
   std::vector<std::int32_t> block_tables;  // [num_seqs, max_blocks]
   std::int32_t max_blocks = 0;
 
-  ops::AttentionBatch batch(float scale, std::int32_t sliding_window) const;
+  ops::AttentionBatch batch(float scale) const;  // borrows; without a sliding window
 };
 
 // Some consecutive tokens of a Batch, as a step of its own: a sequence that goes on behind the slice has the

@@ -1,19 +1,29 @@
 #include "model/decoder.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <utility>
 
 #include "base/error.h"
 #include "model/batch_slice.h"
+#include "tensor/graph_cache.h"
 
 namespace lmdeploy {
 namespace {
 
-// Enough rows to make a matrix product compute-bound, few enough for the caches and the scratch.
-constexpr std::int64_t kMaxChunk = 512;
+// Tokens that are computed at once, at most, and what their scratch may take. On the CPU enough rows to make
+// a matrix product compute-bound, few enough for the caches; on a card what fills it, and mostly a whole
+// step.
+struct ChunkLimits {
+  std::int64_t max_rows;
+  std::int64_t max_bytes;
+};
+constexpr ChunkLimits chunk_limits(Device device) {
+  return device == Device::cpu ? ChunkLimits{512, std::int64_t{128} << 20}
+                               : ChunkLimits{8192, std::int64_t{1} << 30};
+}
 constexpr std::int64_t kMinChunk = 64;
-constexpr std::int64_t kMaxScratchBytes = std::int64_t{128} << 20;
 
 }  // namespace
 
@@ -40,35 +50,56 @@ class Decoder::Pass {
 
   // logits: [slice.logits_rows.size(), vocab_size] f32.
   void run(const BatchSlice& slice, const View& logits) {
-    const DecoderWeights& weights = model_.weights_;
-    begin(slice);
-    embed(slice);
-    const std::size_t last = weights.layers.size() - 1;
-    for (std::size_t i = 0; i < last; i++) {
-      const View query = store_keys(i, slice);
-      finish_layer(weights.layers[i], query, i, slice.rows);
-    }
-    View query = store_keys(last, slice);
-    if (slice.logits_rows.empty()) return;
-    if (std::ssize(slice.logits_rows) < num_rows_) {
-      query = keep_logits_rows(slice, query);
-      finish_layer(weights.layers[last], query, last, logits_queries(slice));
-    } else {
-      finish_layer(weights.layers[last], query, last, slice.rows);
-    }
-    weights.final_norm.apply(ctx_, rows(residual_), rows(normed_));
-    weights.head.apply(ctx_, rows(normed_), logits);
+    const Workspace::Scope scope(*ctx_.workspace);
+    const bool drops_rows = !slice.logits_rows.empty() && std::ssize(slice.logits_rows) < slice.num_tokens();
+    const AttentionRows last_rows = drops_rows ? logits_queries(slice) : AttentionRows();
+    begin(slice, last_rows);
+    const bool is_decode = !drops_rows && slice.num_tokens() == std::ssize(slice.rows.context_lens);
+    if (ctx_.graphs != nullptr && is_decode && !logits.empty())
+      ctx_.graphs->run(graph_key(logits), [&] { compute(logits, drops_rows); });
+    else
+      compute(logits, drops_rows);
   }
 
   // residual: [slice.num_tokens(), hidden_size] f32, taken through one layer.
   void run_layer(std::size_t layer_idx, const BatchSlice& slice, const View& residual) {
-    begin(slice);
+    const Workspace::Scope scope(*ctx_.workspace);
+    begin(slice, {});
+    make_rope_table();
     residual_ = residual;
-    const View query = store_keys(layer_idx, slice);
-    if (!query.empty()) finish_layer(model_.weights_.layers[layer_idx], query, layer_idx, slice.rows);
+    const View query = store_keys(layer_idx);
+    if (!query.empty()) finish_layer(layer_idx, query, attention_);
   }
 
  private:
+  void compute(const View& logits, bool drops_rows) {
+    const DecoderWeights& weights = model_.weights_;
+    make_rope_table();
+    embed();
+    const std::size_t last = weights.layers.size() - 1;
+    for (std::size_t i = 0; i < last; i++) {
+      const View query = store_keys(i);
+      finish_layer(i, query, attention_);
+    }
+    View query = store_keys(last);
+    if (logits.empty()) return;
+    if (drops_rows) query = keep_logits_rows(query);
+    finish_layer(last, query, drops_rows ? last_attention_ : attention_);
+    weights.final_norm.apply(ctx_, rows(residual_), rows(normed_));
+    weights.head.apply(ctx_, rows(normed_), logits);
+  }
+
+  // The same scratch and integers lie at the same places whenever the workspace is used in the same way.
+  GraphCache::Key graph_key(const View& logits) const {
+    const auto address = [](const void* p) { return reinterpret_cast<std::int64_t>(p); };
+    return {num_rows_,
+            attention_.max_blocks,
+            address(residual_.data),
+            address(token_ids_.device),
+            address(logits.data),
+            address(pool_.layer(0).data)};
+  }
+
   View take(DType dtype, std::int64_t width) {
     return ctx_.workspace->take(dtype, Shape{model_.max_chunk_, width});
   }
@@ -79,49 +110,64 @@ class Decoder::Pass {
     return observe_ == nullptr || !*observe_ || (*observe_)(input, x);
   }
 
-  void begin(const BatchSlice& slice) {
+  // The slice's integers go to the device in one transfer, and with them those of last_rows: what the last
+  // layer attends to where it has fewer rows.
+  void begin(const BatchSlice& slice, const AttentionRows& last_rows) {
     num_rows_ = slice.num_tokens();
-    ops::rope_table(ctx_, slice.positions, model_.rope_.inv_freq, model_.rope_.scale, rows(rope_table_));
+    token_ids_ = slice.token_ids;
+    positions_ = slice.positions;
+    slots_ = slice.slots;
+    logits_rows_ = slice.logits_rows;
+    const float scale = 1 / std::sqrt(static_cast<float>(model_.head_dim_));
+    attention_ = slice.rows.batch(scale);
+    last_attention_ = last_rows.batch(scale);
+    ops::upload(ctx_,
+                std::array{&token_ids_, &positions_, &slots_, &logits_rows_, &attention_.query_starts,
+                           &attention_.context_lens, &attention_.block_tables, &last_attention_.query_starts,
+                           &last_attention_.context_lens, &last_attention_.block_tables});
   }
 
-  void embed(const BatchSlice& slice) {
+  void make_rope_table() {
+    ops::rope_table(ctx_, positions_, model_.rope_.inv_freq, model_.rope_.scale, rows(rope_table_));
+  }
+
+  void embed() {
     const DecoderWeights& weights = model_.weights_;
     if (weights.embedding.empty())
-      ops::embed(ctx_, slice.token_ids, weights.head.parts.front().weight, rows(residual_));
+      ops::embed(ctx_, token_ids_, weights.head.parts.front().weight, rows(residual_));
     else
-      ops::embed(ctx_, slice.token_ids, weights.embedding, rows(residual_));
+      ops::embed(ctx_, token_ids_, weights.embedding, rows(residual_));
   }
 
   // The first half of a layer, which every token needs. Returns the queries, [m, num_heads, head_dim];
   // empty: the observer wants no more.
-  View store_keys(std::size_t layer_idx, const BatchSlice& slice) {
+  View store_keys(std::size_t layer_idx) {
     const DecoderLayer& layer = model_.weights_.layers[layer_idx];
     layer.input_norm.apply(ctx_, rows(residual_), rows(normed_));
     if (!see(LinearInput::qkv, rows(normed_))) return {};
     layer.attention.project(ctx_, rows(normed_), rows(rope_table_), rows(qkv_));
-    ops::store_kv(ctx_, layer.attention.key(rows(qkv_)), layer.attention.value(rows(qkv_)), slice.slots,
+    ops::store_kv(ctx_, layer.attention.key(rows(qkv_)), layer.attention.value(rows(qkv_)), slots_,
                   pool_.layer(static_cast<int>(layer_idx)));
     return layer.attention.query(rows(qkv_));
   }
 
   // Behind the last layer's keys only the tokens whose logits are wanted matter: drops the other rows of the
   // residual stream and of the queries.
-  View keep_logits_rows(const BatchSlice& slice, const View& query) {
+  View keep_logits_rows(const View& query) {
     const std::int64_t width = query.dim(1) * query.dim(2);
     const View query_rows(query.data, DType::f32, Shape{num_rows_, width}, query.row_stride);
     const View residual = rows(residual_);
-    num_rows_ = std::ssize(slice.logits_rows);
-    ops::embed(ctx_, slice.logits_rows, query_rows, rows(last_query_));
-    ops::embed(ctx_, slice.logits_rows, residual, rows(last_residual_));
+    num_rows_ = static_cast<std::int64_t>(logits_rows_.size());
+    ops::embed(ctx_, logits_rows_, query_rows, rows(last_query_));
+    ops::embed(ctx_, logits_rows_, residual, rows(last_residual_));
     std::swap(residual_, last_residual_);
     return {last_query_.data, DType::f32, Shape{num_rows_, query.dim(1), query.dim(2)}};
   }
 
-  void finish_layer(const DecoderLayer& layer, const View& query, std::size_t layer_idx,
-                    const AttentionRows& attention_rows) {
-    const float scale = 1 / std::sqrt(static_cast<float>(model_.head_dim_));
-    ops::attention(ctx_, query, pool_.layer(static_cast<int>(layer_idx)),
-                   attention_rows.batch(scale, layer.attention.sliding_window), rows(attended_));
+  void finish_layer(std::size_t layer_idx, const View& query, ops::AttentionBatch attention) {
+    const DecoderLayer& layer = model_.weights_.layers[layer_idx];
+    attention.sliding_window = layer.attention.sliding_window;
+    ops::attention(ctx_, query, pool_.layer(static_cast<int>(layer_idx)), attention, rows(attended_));
     if (!see(LinearInput::attention_output, rows(attended_))) return;
     layer.attention.output.apply(ctx_, rows(attended_), rows(residual_), true);
     layer.post_attention_norm.apply(ctx_, rows(residual_), rows(normed_));
@@ -137,6 +183,10 @@ class Decoder::Pass {
   KvPool& pool_;
   const LinearObserver* observe_;  // null: nobody looks on
   Workspace::Scope scope_;
+  ops::Indices token_ids_, positions_, slots_, logits_rows_;  // of the slice
+  ops::AttentionBatch attention_;                             // of all its rows
+  ops::AttentionBatch last_attention_;                        // of its logits_rows, where these are fewer
+
   std::int64_t num_rows_ = 0;  // of every buffer that are in use
   View residual_;              // [max_chunk, hidden_size] f32
   View normed_;                // [max_chunk, hidden_size] of the weight dtype
@@ -149,7 +199,8 @@ class Decoder::Pass {
   View last_query_;            // [max_chunk, num_heads * head_dim] f32
 };
 
-Decoder::Decoder(const HfConfig& config, Rope rope, DecoderWeights weights, std::int32_t block_len)
+Decoder::Decoder(Device device, const HfConfig& config, Rope rope, DecoderWeights weights,
+                 std::int32_t block_len)
     : hidden_size_(config.hidden_size),
       intermediate_size_(config.intermediate_size),
       num_heads_(config.num_attention_heads),
@@ -173,7 +224,8 @@ Decoder::Decoder(const HfConfig& config, Rope rope, DecoderWeights weights, std:
   const std::int64_t floats =
       2 * hidden_size_ + 2 * query_width + 2 * num_kv_heads_ * head_dim_ + head_dim_ + 2 * intermediate_size_;
   const std::int64_t row_bytes = 4 * floats + width * (hidden_size_ + query_width + intermediate_size_);
-  max_chunk_ = std::clamp(kMaxScratchBytes / row_bytes / kMinChunk * kMinChunk, kMinChunk, kMaxChunk);
+  const auto [max_rows, max_bytes] = chunk_limits(device);
+  max_chunk_ = std::clamp(max_bytes / row_bytes / kMinChunk * kMinChunk, kMinChunk, max_rows);
 }
 
 void Decoder::quantize_cache(std::int32_t bits, KeyCenters centers) {

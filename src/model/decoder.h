@@ -32,8 +32,8 @@ struct DecoderWeights {
 
 class Decoder final : public Model {
  public:
-  // block_len: tokens per KV block.
-  Decoder(const HfConfig& config, Rope rope, DecoderWeights weights, std::int32_t block_len);
+  // device: where the weights lie. block_len: tokens per KV block.
+  Decoder(Device device, const HfConfig& config, Rope rope, DecoderWeights weights, std::int32_t block_len);
 
   // Before the model is shared: caches made from info() hold codes of 8 or 4 bits.
   void quantize_cache(std::int32_t bits, KeyCenters centers);

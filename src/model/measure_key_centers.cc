@@ -70,8 +70,8 @@ std::vector<std::complex<double>> mean_turns(std::span<const float> inv_freq, st
   return turns;
 }
 
-// keys: [num_tokens, num_kv_heads, head_dim] f32, not turned; turns: [head_dim / 2] of the pairs (x[j],
-// x[j + head_dim / 2]); center: [num_kv_heads * head_dim].
+// keys: [num_tokens, num_kv_heads, head_dim] f32 in host memory, not turned; turns: [head_dim / 2] of the
+// pairs (x[j], x[j + head_dim / 2]); center: [num_kv_heads * head_dim].
 void write_center(const View& keys, std::span<const std::complex<double>> turns, float* center) {
   const auto half = std::ssize(turns);
   for (std::int64_t head = 0; head < keys.dim(1); head++, center += 2 * half)
@@ -101,13 +101,13 @@ KeyCenters measure_key_centers(Ctx& ctx, const Model& model, std::span<const flo
   const std::vector<std::int32_t> slots = counting(token_ids.size());
   const auto num_tokens = std::ssize(token_ids);
   if (num_tokens == 0) return {{}, "nothing: the tokenizer belongs to another model"};
-  KvPool pool(*ctx.allocator, info.kv_layout, info.num_layers,
+  KvPool pool(ctx, info.kv_layout, info.num_layers,
               (num_tokens + info.kv_layout.block_len - 1) / info.kv_layout.block_len);
   fill(ctx, model, pool, token_ids);
 
   const std::int64_t width = std::int64_t{info.kv_layout.num_kv_heads} * info.kv_layout.head_dim;
-  const Tensor keys(*ctx.allocator, DType::f32,
-                    Shape{num_tokens, info.kv_layout.num_kv_heads, info.kv_layout.head_dim});
+  const Shape shape{num_tokens, info.kv_layout.num_kv_heads, info.kv_layout.head_dim};
+  const Tensor keys(*ctx.allocator, DType::f32, shape), host_keys(host_allocator(), DType::f32, shape);
   const Tensor back = back_turns(ctx, inv_freq, num_tokens);
   const auto turns =
       mean_turns(inv_freq, std::min<std::int64_t>(kCenterPositions, info.max_position_embeddings));
@@ -116,7 +116,8 @@ KeyCenters measure_key_centers(Ctx& ctx, const Model& model, std::span<const flo
   for (int i = 0; i < info.num_layers; i++) {
     ops::read_keys(ctx, pool.layer(i), slots, keys);
     ops::rope(ctx, keys, back);
-    write_center(keys, turns, centers.values.data() + i * width);
+    ops::copy_to_host(ctx, keys, host_keys);
+    write_center(host_keys, turns, centers.values.data() + i * width);
   }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   centers.origin = fmt::format("{} tokens of built-in text in {:.2f} s", num_tokens, seconds.count());

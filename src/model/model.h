@@ -19,9 +19,9 @@ struct ModelInfo {
   std::int64_t decode_read_bytes = 0;  // weights that one decode step of one token reads
 };
 
-// A cache as the model wants it. The model must outlive it.
-inline KvPool make_kv_pool(Allocator& allocator, const ModelInfo& info, std::int64_t num_blocks) {
-  return {allocator, info.kv_layout, info.num_layers, num_blocks, info.key_centers.values};
+// A cache as the model wants it.
+inline KvPool make_kv_pool(Ctx& ctx, const ModelInfo& info, std::int64_t num_blocks) {
+  return {ctx, info.kv_layout, info.num_layers, num_blocks, info.key_centers.values};
 }
 
 // Immutable after load; all that changes from step to step is a parameter.

@@ -69,7 +69,7 @@ std::unique_ptr<const Model> load_model(Ctx& ctx, const std::filesystem::path& f
   if (options.warns_about_unread) reader.warn_about_unread();
   const Rope rope =
       make_rope(config.rope, config.head_dim, config.max_position_embeddings, options.session_len);
-  auto decoder = std::make_unique<Decoder>(config, rope, std::move(weights), options.block_len);
+  auto decoder = std::make_unique<Decoder>(ctx.device, config, rope, std::move(weights), options.block_len);
   if (options.kv_bits == 4)
     decoder->quantize_cache(4,
                             find_key_centers(ctx, *decoder, folder, rope.inv_freq, options.calibration_ids));

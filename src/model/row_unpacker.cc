@@ -23,9 +23,9 @@ void RowUnpacker::make_room(std::int64_t k, std::int64_t num_groups) {
   if (k == k_ && num_groups == scales_.shape()[1]) return;
   k_ = k;
   max_rows_ = std::max(kRowsPerTask, round_down(kSliceBytes / k, kRowsPerTask));
-  q_ = Tensor(*ctx_.allocator, DType::u8, Shape{max_rows_, k + kRowGap});
-  scales_ = Tensor(*ctx_.allocator, DType::f32, Shape{max_rows_, num_groups});
-  zeros_ = Tensor(*ctx_.allocator, DType::u8, Shape{max_rows_, num_groups});
+  q_ = Tensor(host_allocator(), DType::u8, Shape{max_rows_, k + kRowGap});
+  scales_ = Tensor(host_allocator(), DType::f32, Shape{max_rows_, num_groups});
+  zeros_ = Tensor(host_allocator(), DType::u8, Shape{max_rows_, num_groups});
 }
 
 QuantizedRows RowUnpacker::unpack(const StoredLinear& layer, std::int64_t first_row, std::int64_t num_rows) {

@@ -24,9 +24,10 @@ class RowUnpacker {
 
   Ctx& ctx_;
   std::int64_t max_rows_ = 0;  // of a slice
-  Tensor q_;                   // [max_rows, more than k] u8
-  Tensor scales_;              // [max_rows, num_groups] f32
-  Tensor zeros_;               // [max_rows, num_groups] u8
+  // In host memory.
+  Tensor q_;       // [max_rows, more than k] u8
+  Tensor scales_;  // [max_rows, num_groups] f32
+  Tensor zeros_;   // [max_rows, num_groups] u8
   std::int64_t k_ = 0;
 };
 

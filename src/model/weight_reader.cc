@@ -33,10 +33,23 @@ View as_row(const View& vector, std::int64_t begin, std::int64_t count) {
   return {data, vector.dtype, Shape{1, count}};
 }
 
+// Where numbers are converted on their way from a file, whatever the device.
+Ctx on_host(const Ctx& ctx) {
+  Ctx host;
+  host.cpu_isa = ctx.cpu_isa;
+  host.pool = ctx.pool;
+  host.allocator = &host_allocator();
+  return host;
+}
+
 }  // namespace
 
 WeightReader::WeightReader(Ctx& ctx, std::shared_ptr<const Checkpoint> checkpoint, WeightFormats formats)
-    : ctx_(ctx), checkpoint_(std::move(checkpoint)), formats_(std::move(formats)), unpacker_(ctx) {}
+    : ctx_(ctx),
+      host_(on_host(ctx)),
+      checkpoint_(std::move(checkpoint)),
+      formats_(std::move(formats)),
+      unpacker_(ctx) {}
 
 View WeightReader::mapped(const std::string& name, const Shape& expected) {
   const std::string folder = checkpoint_->folder().string();
@@ -131,9 +144,9 @@ LinearPart WeightReader::part(std::span<const Source> layers, std::int64_t k) {
     finish(*layer.stored);
   }
   if (!stored.input_order.empty()) {
-    result.input_order = Tensor(*ctx_.allocator, DType::i32, Shape{k});
-    std::copy(stored.input_order.begin(), stored.input_order.end(),
-              result.input_order.view().as<std::int32_t>());
+    const Tensor order(host_allocator(), DType::i32, Shape{k});
+    std::copy(stored.input_order.begin(), stored.input_order.end(), order.view().as<std::int32_t>());
+    result.input_order = to_device(order);
   }
   return result;
 }
@@ -203,15 +216,21 @@ Tensor WeightReader::table(const std::string& name, std::int64_t n, std::int64_t
   Tensor result(*ctx_.allocator, mapped(name, Shape{n, k}).dtype, Shape{n, k});
   const RowMove all{0, n, 0};
   for_slices(name, {&all, 1}, [&](const View& rows, std::int64_t target_row) {
-    ops::cast(ctx_, rows, result.view().rows(target_row, rows.dim(0)));
+    ops::copy_from_host(ctx_, rows, result.view().rows(target_row, rows.dim(0)));
   });
   return result;
 }
 
 Tensor WeightReader::vector(std::span<const Source> tensors) {
   for (const Source& source : tensors) mapped(source.tensor.name, Shape{source.tensor.num_rows});
-  Tensor result(*ctx_.allocator, DType::f32, Shape{total_rows(tensors)});
-  for (const Source& source : tensors) copy(source.tensor.name, result, source.moves);
+  Tensor values(host_allocator(), DType::f32, Shape{total_rows(tensors)});
+  for (const Source& source : tensors) copy(source.tensor.name, values, source.moves);
+  return to_device(values);
+}
+
+Tensor WeightReader::to_device(const View& host) {
+  Tensor result(*ctx_.allocator, host.dtype, host.shape);
+  ops::copy_from_host(ctx_, host, result);
   return result;
 }
 
@@ -223,7 +242,7 @@ Tensor WeightReader::vector(const std::string& name, std::int64_t n) {
 void WeightReader::copy(const std::string& name, Tensor& target, std::span<const RowMove> moves) {
   const View source = checkpoint_->get(name);
   for (const RowMove& move : moves)
-    ops::cast(ctx_, as_row(source, move.source_row, move.num_rows),
+    ops::cast(host_, as_row(source, move.source_row, move.num_rows),
               as_row(target, move.target_row, move.num_rows));
   checkpoint_->release(name);
 }

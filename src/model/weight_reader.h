@@ -31,9 +31,9 @@ struct WeightFormats {
 };
 
 // Brings a checkpoint's tensors into the form that the layers hold: floats packed in the weight dtype,
-// quantised layers with their own integers, vectors in f32. Pages of the file are given back while a tensor
-// is copied, so that a load needs no more than the weights and kSliceBytes. Throws Error where a tensor is
-// missing, has another type, or another shape than expected.
+// quantised layers with their own integers, vectors in f32, all in memory of ctx.device. Pages of the file
+// are given back while a tensor is copied, so that a load needs no more than the weights and kSliceBytes.
+// Throws Error where a tensor is missing, has another type, or another shape than expected.
 class WeightReader {
  public:
   WeightReader(Ctx& ctx, std::shared_ptr<const Checkpoint> checkpoint, WeightFormats formats);
@@ -82,17 +82,20 @@ class WeightReader {
   ops::PackedMatrix matrix(std::span<const Source> tensors, std::int64_t k,
                            const std::optional<QuantFormat>& rounding);
   Tensor vector(std::span<const Source> tensors);
+  Tensor to_device(const View& host);
 
   // The tensor where it is mapped, in the file's dtype.
   View mapped(const std::string& name, const Shape& expected);
   // Calls take(rows of the file, first row of the target) slice by slice and gives the file's pages back.
   template <class Take>
   void for_slices(const std::string& name, std::span<const RowMove> moves, const Take& take);
+  // To `target` in host memory, converted.
   void copy(const std::string& name, Tensor& target, std::span<const RowMove> moves);
   ops::Activations activations() const;
   void finish(const StoredLinear& layer);
 
   Ctx& ctx_;
+  Ctx host_;
   std::shared_ptr<const Checkpoint> checkpoint_;
   WeightFormats formats_;
   RowUnpacker unpacker_;

@@ -1,4 +1,5 @@
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cuda/cuda_ops.h"
 #include "ops/dispatch.h"
 #include "ops/ops.h"
 #include "ops/shape_matcher.h"
@@ -9,8 +10,8 @@ namespace {
 
 void check_batch(const AttentionBatch& batch, const KvLayer& cache, std::int64_t num_rows) {
   const std::size_t num_seqs = batch.context_lens.size();
-  CHECK(batch.query_starts.size() == num_seqs + 1 && batch.query_starts.front() == 0 &&
-            batch.query_starts.back() == num_rows,
+  CHECK(batch.query_starts.size() == num_seqs + 1 && batch.query_starts.host.front() == 0 &&
+            batch.query_starts.host.back() == num_rows,
         "attention: query_starts do not cover {} rows of {} sequences", num_rows, num_seqs);
   CHECK(batch.block_tables.size() == num_seqs * static_cast<std::size_t>(batch.max_blocks),
         "attention: block_tables has {} entries", batch.block_tables.size());
@@ -43,7 +44,11 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
   match.bind("q", 'e', match['h'] * match['d']);
   match("y", y, "me", {DType::f32, DType::bf16, DType::f16});
   check_batch(batch, cache, match['m']);
-  if (match['m'] > 0) cpu::attention(ctx, q, cache, batch, y);
+  if (match['m'] == 0) return;
+  if (only_plans(ctx)) return;
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda) return cuda::attention(ctx, q, cache, batch, y);
+  cpu::attention(ctx, q, cache, batch, y);
 }
 
 }  // namespace lmdeploy::ops

@@ -1,4 +1,5 @@
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cuda/cuda_ops.h"
 #include "ops/dispatch.h"
 #include "ops/ops.h"
 #include "ops/shape_matcher.h"
@@ -10,6 +11,9 @@ void cast(Ctx& ctx, const View& x, const View& y) {
   ShapeMatcher match("cast");
   match("x", x, "mk", {DType::f32, DType::bf16, DType::f16});
   match("y", y, "mk", {DType::f32, DType::bf16, DType::f16});
+  if (only_plans(ctx)) return;
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda) return cuda::cast(ctx, x, y);
   cpu::cast(ctx, x, y);
 }
 

@@ -6,9 +6,21 @@
 
 namespace lmdeploy::ops {
 
+// Whether this build has the kernels of cuda/. In one without, `if constexpr` leaves their calls out.
+#ifdef LMDEPLOY_CUDA
+inline constexpr bool kHasCuda = true;
+#else
+inline constexpr bool kHasCuda = false;
+#endif
+
 // Every op asks this before it calls the kernels of its device's folder.
 inline void check_device(const Ctx& ctx, const char* op) {
-  CHECK(ctx.device == Device::cpu, "{}: this build has CPU kernels only", op);
+  CHECK(kHasCuda || ctx.device == Device::cpu, "{}: this build has CPU kernels only", op);
+}
+
+// Whether memory is only to be taken on a card, which need not be there.
+inline bool only_plans(const Ctx& ctx) {
+  return ctx.device == Device::cuda && ctx.stream == nullptr;
 }
 
 // What the kernels ask of a KV cache.

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "ops/indices.h"
 #include "ops/kv_layer.h"
 #include "ops/packed_matrix.h"
 #include "tensor/ctx.h"
@@ -20,9 +21,8 @@
 namespace lmdeploy::ops {
 
 // y[i] = table[ids[i]]. y: [m, k] f32. The packed overload reads the rows out of a tied head.
-void embed(Ctx& ctx, std::span<const std::int32_t> ids, const View& table /* [v, k] */, const View& y);
-void embed(Ctx& ctx, std::span<const std::int32_t> ids, const PackedMatrix& table /* [v, k] */,
-           const View& y);
+void embed(Ctx& ctx, const Indices& ids, const View& table /* [v, k] */, const View& y);
+void embed(Ctx& ctx, const Indices& ids, const PackedMatrix& table /* [v, k] */, const View& y);
 
 // y = x / sqrt(mean(x^2) + eps) * weight over the last dimension (Zhang & Sennrich 2019, eq. 4).
 // x: [m, k] or [m, h, d] f32; weight: [k] or [d] f32; y: x's shape, f32, bf16 or f16 (may be x itself).
@@ -37,23 +37,22 @@ void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const
 
 // Row i: cos(positions[i] * inv_freq) * scale in [0, d/2), sin(...) * scale in [d/2, d). y: [m, d] f32;
 // inv_freq: [d/2].
-void rope_table(Ctx& ctx, std::span<const std::int32_t> positions, std::span<const float> inv_freq,
-                float scale, const View& y);
+void rope_table(Ctx& ctx, const Indices& positions, std::span<const float> inv_freq, float scale,
+                const View& y);
 // Rotates the pairs (x[j], x[j + d/2]) in place (Su et al. 2021, the half-split form of GPT-NeoX).
 // x: [m, h, d] f32; table: [m, d] from rope_table.
 void rope(Ctx& ctx, const View& x, const View& table);
 
 // Writes k and v, [m, g, d] f32, to the slots of one layer's cache; slot = block * block_len + offset.
-void store_kv(Ctx& ctx, const View& k, const View& v, std::span<const std::int32_t> slots,
-              const KvLayer& cache);
+void store_kv(Ctx& ctx, const View& k, const View& v, const Indices& slots, const KvLayer& cache);
 // The keys of these slots, [m, g, d] f32, of a cache that is not quantised.
-void read_keys(Ctx& ctx, const KvLayer& cache, std::span<const std::int32_t> slots, const View& y);
+void read_keys(Ctx& ctx, const KvLayer& cache, const Indices& slots, const View& y);
 
 // Which tokens belong together in this step (see model/batch.h).
 struct AttentionBatch {
-  std::span<const std::int32_t> query_starts;  // [num_seqs + 1]: rows of q
-  std::span<const std::int32_t> context_lens;  // [num_seqs]: tokens in the cache, this step's included
-  std::span<const std::int32_t> block_tables;  // [num_seqs, max_blocks]
+  Indices query_starts;  // [num_seqs + 1]: rows of q
+  Indices context_lens;  // [num_seqs]: tokens in the cache, this step's included
+  Indices block_tables;  // [num_seqs, max_blocks]
   std::int32_t max_blocks = 0;
   float scale = 1;                  // of q.k, before the softmax
   std::int32_t sliding_window = 0;  // 0: none; otherwise position p sees (p - window, p]
@@ -64,6 +63,11 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
 
 // y = silu(x[:, :k]) * x[:, k:]. x: [m, 2k] f32; y: [m, k] f32, bf16 or f16.
 void silu_mul(Ctx& ctx, const View& x, const View& y);
+
+// Between host memory and the memory of ctx.device, of equal dtype and shape, without gaps between rows.
+// Either side may be changed or freed when this returns; copy_to_host waits for what computes `device`.
+void copy_from_host(Ctx& ctx, const View& host, const View& device);
+void copy_to_host(Ctx& ctx, const View& device, const View& host);
 
 // Copies and converts. Both [m, k]; f32, bf16, f16.
 void cast(Ctx& ctx, const View& x, const View& y);

@@ -1,6 +1,7 @@
 #include "ops/packed_matrix.h"
 
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cuda/cuda_ops.h"
 #include "ops/dispatch.h"
 #include "ops/shape_matcher.h"
 
@@ -24,16 +25,28 @@ void check_rows(const char* op, const PackedMatrix& matrix, std::int64_t first_r
         num_rows, matrix.n);
 }
 
+// What make_packed_matrix takes, taken and nothing else.
+PackedMatrix plan_packed_matrix(Ctx& ctx, const MatrixFormat& format, std::int64_t n, std::int64_t k) {
+  const std::int64_t bytes = packed_matrix_bytes(ctx.device, format, n, k);
+  return {format, n, k, Tensor(*ctx.allocator, DType::u8, {bytes}), bytes};
+}
+
 }  // namespace
 
-std::int64_t packed_matrix_bytes(const MatrixFormat& format, std::int64_t n, std::int64_t k) {
+std::int64_t packed_matrix_bytes(Device device, const MatrixFormat& format, std::int64_t n, std::int64_t k) {
   check_format(format, n, k);
+  if constexpr (kHasCuda)
+    if (device == Device::cuda) return cuda::packed_matrix_bytes(format, n, k);
   return cpu::packed_matrix_bytes(format, n, k);
 }
 
 PackedMatrix make_packed_matrix(Ctx& ctx, const MatrixFormat& format, std::int64_t n, std::int64_t k) {
   check_device(ctx, "make_packed_matrix");
   check_format(format, n, k);
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda)
+      return only_plans(ctx) ? plan_packed_matrix(ctx, format, n, k)
+                             : cuda::make_packed_matrix(ctx, format, n, k);
   return cpu::make_packed_matrix(ctx, format, n, k);
 }
 
@@ -44,6 +57,9 @@ void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t 
   match.bind("matrix", 'k', matrix.k);
   match("source", source, "rk", {DType::f32, DType::bf16, DType::f16});
   check_rows("pack_rows", matrix, first_row, match['r']);
+  if (only_plans(ctx)) return;
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda) return cuda::pack_rows(ctx, source, matrix, first_row);
   cpu::pack_rows(ctx, source, matrix, first_row);
 }
 
@@ -58,6 +74,9 @@ void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& ma
   match("scales", source.scales, "rg", {DType::f32});
   match("zeros", source.zeros, "rg", {DType::u8});
   check_rows("pack_quantized_rows", matrix, first_row, match['r']);
+  if (only_plans(ctx)) return;
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda) return cuda::pack_quantized_rows(ctx, source, matrix, first_row);
   cpu::pack_quantized_rows(ctx, source, matrix, first_row);
 }
 
@@ -68,6 +87,9 @@ void quantize_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int6
   match.bind("matrix", 'k', matrix.k);
   match("source", source, "rk", {DType::f32, DType::bf16, DType::f16});
   check_rows("quantize_rows", matrix, first_row, match['r']);
+  if (only_plans(ctx)) return;
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda) return cuda::quantize_rows(ctx, source, matrix, first_row);
   cpu::quantize_rows(ctx, source, matrix, first_row);
 }
 

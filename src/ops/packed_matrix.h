@@ -22,7 +22,7 @@ struct MatrixFormat {
 // The weights of a linear layer, y = x W^T, in the order in which the kernels of its device read them. One
 // layout serves one row of x and many, so a weight is held once. CPU layout of floats: [ceil(n / 64)][k /
 // pair][64][pair], pair = 2 for bf16 and 1 otherwise; of integers: cpu/quantized_layout.h. Rows beyond n are
-// zero.
+// zero. CUDA layout of floats: [n][k]; of integers: cuda/quantized_layout.h.
 struct PackedMatrix {
   MatrixFormat format;
   std::int64_t n = 0;  // outputs: rows of W
@@ -34,15 +34,15 @@ struct PackedMatrix {
   std::int64_t bytes() const { return packed_bytes; }  // what one pass over the matrix reads
 };
 
-// What make_packed_matrix allocates.
-std::int64_t packed_matrix_bytes(const MatrixFormat& format, std::int64_t n, std::int64_t k);
+// What make_packed_matrix allocates on the device.
+std::int64_t packed_matrix_bytes(Device device, const MatrixFormat& format, std::int64_t n, std::int64_t k);
 
 // Room for an [n, k] matrix; every row must then be written by the function that goes with the format.
 PackedMatrix make_packed_matrix(Ctx& ctx, const MatrixFormat& format, std::int64_t n, std::int64_t k);
 
-// Each writes a source's rows to rows [first_row, first_row + num_rows) of the packed matrix. The work is
-// split over threads by blocks of 64 rows: give it the rows of a whole tensor at once, beginning at a
-// multiple of 64 where there is a choice.
+// Each writes a source's rows, which lie in host memory whatever the device, to rows [first_row, first_row +
+// num_rows) of the packed matrix. The work is split over threads by blocks of 64 rows: give it the rows of a
+// whole tensor at once, beginning at a multiple of 64 where there is a choice.
 
 // Floats into floats: source [num_rows, k] of f32, bf16 or f16, converted where it differs.
 void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row);

@@ -1,4 +1,5 @@
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cuda/cuda_ops.h"
 #include "ops/dispatch.h"
 #include "ops/ops.h"
 #include "ops/shape_matcher.h"
@@ -25,6 +26,9 @@ void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std
     for (const IdCount& count : row.answer_counts) check_id(count.id, match['v']);
     for (const std::int32_t id : row.banned_ids) check_id(id, match['v']);
   }
+  if (only_plans(ctx)) return;
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda) return cuda::sample(ctx, logits, rows, tokens);
   cpu::sample(ctx, logits, rows, tokens);
 }
 

@@ -1,4 +1,5 @@
 #include "ops/cpu/cpu_ops.h"
+#include "ops/cuda/cuda_ops.h"
 #include "ops/dispatch.h"
 #include "ops/ops.h"
 #include "ops/shape_matcher.h"
@@ -11,6 +12,9 @@ void silu_mul(Ctx& ctx, const View& x, const View& y) {
   match("y", y, "mk", {DType::f32, DType::bf16, DType::f16});
   match.bind("y", 'd', 2 * match['k']);
   match("x", x, "md", {DType::f32});
+  if (only_plans(ctx)) return;
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda) return cuda::silu_mul(ctx, x, y);
   cpu::silu_mul(ctx, x, y);
 }
 

@@ -17,7 +17,7 @@ std::unique_ptr<Decoder> make_single_layer(Ctx& ctx, const BlockSource& source, 
   weights.layers.push_back(source.architecture.read_layer({source.config, reader, {}}, layer_idx));
   config.num_hidden_layers = 1;
   Rope rope = make_rope(config.rope, config.head_dim, config.max_position_embeddings, 0);
-  return std::make_unique<Decoder>(config, std::move(rope), std::move(weights), kBlockLen);
+  return std::make_unique<Decoder>(ctx.device, config, std::move(rope), std::move(weights), kBlockLen);
 }
 
 }  // namespace
@@ -27,7 +27,7 @@ BlockRunner::BlockRunner(Ctx& ctx, const BlockSource& source, std::int64_t layer
     : ctx_(ctx),
       shape_(shape),
       layer_(make_single_layer(ctx, source, layer_idx)),
-      pool_(*ctx.allocator, layer_->info().kv_layout, 1, (shape.seqlen + kBlockLen - 1) / kBlockLen),
+      pool_(ctx, layer_->info().kv_layout, 1, (shape.seqlen + kBlockLen - 1) / kBlockLen),
       positions_(static_cast<std::size_t>(shape.seqlen)),
       block_table_(static_cast<std::size_t>(pool_.num_blocks())) {
   std::iota(positions_.begin(), positions_.end(), 0);

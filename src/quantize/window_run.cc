@@ -10,7 +10,7 @@ namespace lmdeploy {
 WindowRun::WindowRun(Ctx& ctx, const Model& model, std::int32_t window, std::int64_t max_logits_bytes)
     : ctx_(ctx),
       model_(model),
-      pool_(make_kv_pool(*ctx.allocator, model.info(),
+      pool_(make_kv_pool(ctx, model.info(),
                          (window + model.info().kv_layout.block_len - 1) / model.info().kv_layout.block_len)),
       block_table_(static_cast<std::size_t>(pool_.num_blocks())) {
   std::iota(block_table_.begin(), block_table_.end(), 0);

@@ -4,6 +4,8 @@
 
 namespace lmdeploy {
 
+class GraphCache;
+
 enum class Device { cpu, cuda };
 
 // Instruction sets that the CPU kernels are built for, best last. avx512_bf16 includes VNNI, which every
@@ -19,10 +21,13 @@ CpuIsa best_cpu_isa();
 struct Ctx {
   Device device = Device::cpu;
   CpuIsa cpu_isa = best_cpu_isa();
-  ThreadPool* pool = nullptr;      // cpu
-  void* stream = nullptr;          // cuda: cudaStream_t
+  ThreadPool* pool = nullptr;  // cpu
+  // cuda: cudaStream_t. Without one a Ctx of a card plans: memory is taken, nothing is computed. (On the CPU
+  // a pool that skips its loops does that.)
+  void* stream = nullptr;
   Allocator* allocator = nullptr;  // memory of `device` that outlives a step
   Workspace* workspace = nullptr;  // memory of `device` for one step
+  GraphCache* graphs = nullptr;    // cuda: of steps that come again; null: every op is launched by itself
 };
 
 }  // namespace lmdeploy

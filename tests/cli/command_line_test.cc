@@ -61,7 +61,7 @@ TEST(CommandLine, RefusesByNameWhatIsNotBuilt) {
   EXPECT_THAT(refusal, HasSubstr("not built yet: --model-format fp8"));
   EXPECT_THAT(refusal, HasSubstr("--model-format hf"));
   for (const char* words :
-       {"--tp 2", "--device cuda", "--quant_policy 42", "--model-format mxfp4", "--adapters a=b",
+       {"--tp 2", "--device ascend", "--quant_policy 42", "--model-format mxfp4", "--adapters a=b",
         "--proxy-url http://x", "--speculative-algorithm eagle", "--tool-call-parser internlm"})
     EXPECT_THAT(failure(std::string("serve api_server MODEL ") + words), HasSubstr("not built yet")) << words;
 }

@@ -8,6 +8,7 @@
 #include "cli/engine_loader.h"
 #include "cli/model_outline.h"
 #include "cli/plan_table.h"
+#include "ops/dispatch.h"
 #include "tensor/counting_allocator.h"
 
 namespace lmdeploy::cli {
@@ -32,6 +33,7 @@ std::vector<fs::path> folders_in(const fs::path& folder) {
 
 EngineFlags flags(const std::string& memory) {
   EngineFlags flags;
+  flags.device = "cpu";
   flags.memory = memory;
   flags.max_batch_size = 4;
   flags.num_threads = 2;
@@ -47,7 +49,7 @@ std::int64_t loaded_bytes(const fs::path& folder, const EngineFlags& engine) {
   ctx.pool = &pool;
   ctx.allocator = &allocator;
   ctx.workspace = &workspace;
-  const auto model = load_model(ctx, folder, load_options("auto", engine));
+  const auto model = load_model(ctx, folder, load_options(Device::cpu, "auto", engine));
   return allocator.held_bytes();
 }
 
@@ -138,6 +140,33 @@ TEST(MemoryEstimate, DevicesShareWeightsAndHeads) {
   EXPECT_EQ(half.needs.cache.block_bytes, one.needs.cache.block_bytes / 2);
   two.num_devices = 64;
   EXPECT_THROW(estimate(source, flags("4GB"), two), Error);
+}
+
+TEST(MemoryEstimate, ALimitIsAsIfThereWereNoMore) {
+  EngineFlags limited = flags("4GB");
+  limited.memory_limit = "3GB";
+  const ModelSource source{kGolden / "models/llama", "llama"};
+  const MemoryPlan plan = estimate(source, limited).plan;
+  EXPECT_EQ(plan.memory_bytes, std::int64_t{3} << 30);
+  EXPECT_EQ(plan.cache.bytes, estimate(source, flags("3GB")).plan.cache.bytes);
+  limited.memory_limit = "5GB";
+  EXPECT_EQ(estimate(source, limited).plan.memory_bytes, std::int64_t{4} << 30);
+}
+
+// Without one here, in a build that has its kernels.
+TEST(MemoryEstimate, OfACardNeedsOnlyTheBuild) {
+  EngineFlags card = flags("24GB");
+  card.device = "cuda";
+  const ModelSource source{kGolden / "quantized/awq_w4", "awq"};
+  if (!ops::kHasCuda) {
+    EXPECT_THROW(estimate(source, card), Error);
+    return;
+  }
+  const MemoryEstimate found = estimate(source, card);
+  EXPECT_EQ(found.device, Device::cuda);
+  EXPECT_TRUE(found.plan.fits());
+  EXPECT_GE(found.plan.needs.weight_bytes, found.info.weight_bytes);
+  EXPECT_THAT(plan_text(found, "awq"), HasSubstr("on the card"));
 }
 
 TEST(MemoryEstimate, TableAndJsonSayTheSame) {

@@ -31,7 +31,7 @@ class StepMemoryTest : public ::testing::Test {
   // One step of `num_seqs` sequences, the first with a prompt of `prompt_len`, whose log probabilities may be
   // wanted; really computed.
   void compute(std::int32_t num_seqs, std::int32_t prompt_len, bool scored) {
-    KvPool kv_pool(host_allocator(), model_->info().kv_layout, model_->info().num_layers, 16);
+    KvPool kv_pool(ctx_, model_->info().kv_layout, model_->info().num_layers, 16);
     std::vector<Sequence> sequences(static_cast<std::size_t>(num_seqs));
     StepPlan plan;
     plan.num_drawn = num_seqs;

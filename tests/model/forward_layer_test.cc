@@ -15,7 +15,8 @@ class ForwardLayer : public ::testing::TestWithParam<std::string> {
   ForwardLayer() : config_(load_hf_config(folder_)), architecture_(get_architecture(config_, folder_)) {
     WeightReader reader(cpu_.ctx, std::make_shared<const Checkpoint>(folder_), {.dtype = config_.dtype});
     outer_ = read_decoder({config_, reader, {}}, architecture_);
-    decoder_.emplace(config_, make_rope(config_.rope, config_.head_dim, config_.max_position_embeddings, 0),
+    decoder_.emplace(Device::cpu, config_,
+                     make_rope(config_.rope, config_.head_dim, config_.max_position_embeddings, 0),
                      read_decoder({config_, reader, {}}, architecture_), 64);
   }
 
@@ -31,7 +32,7 @@ class ForwardLayer : public ::testing::TestWithParam<std::string> {
     std::iota(positions.begin(), positions.end(), 0);
     const std::int32_t starts[] = {0, len}, block = 0;
     const Batch batch{positions, positions, starts, {&len, 1}, {&block, 1}, 1, {}};
-    KvPool pool(host_allocator(), decoder_->info().kv_layout, decoder_->info().num_layers, 1);
+    KvPool pool(cpu_.ctx, decoder_->info().kv_layout, decoder_->info().num_layers, 1);
     for (int i = 0; i < decoder_->info().num_layers; i++)
       decoder_->forward_layer(cpu_.ctx, i, batch, pool, hidden, observe);
     return head(hidden);

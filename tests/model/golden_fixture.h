@@ -16,10 +16,11 @@ class GoldenTest : public ::testing::TestWithParam<std::string> {
     std::ifstream file(folder / "golden.json");
     golden_ = nlohmann::json::parse(file);
     options.session_len = golden_.at("session_len");
-    model_ = load_model(cpu_.ctx, folder, options);
+    model_ = load_model(ctx(), folder, options);
   }
+  virtual Ctx& ctx() { return cpu_.ctx; }
   const nlohmann::json& prompts() const { return golden_.at("prompts"); }
-  ModelSession session() { return {cpu_.ctx, *model_, static_cast<int>(prompts().size()), 256}; }
+  ModelSession session() { return {ctx(), *model_, static_cast<int>(prompts().size()), 256}; }
 
   // Those of the prompt and of its greedy answer, computed at once and compared with the reference's.
   static std::vector<Logits> expect_logits(ModelSession& session, int seq_idx, const nlohmann::json& prompt,

@@ -93,7 +93,7 @@ TEST_F(QuantizedCache, CentersAreForMorePositionsThanTheTextHas) {
   std::iota(counting.begin(), counting.end(), 0);
   std::iota(blocks.begin(), blocks.end(), 0);
   const std::int32_t starts[] = {0, 256}, len = 256;
-  KvPool pool = make_kv_pool(host_allocator(), model->info(), std::ssize(blocks));
+  KvPool pool = make_kv_pool(cpu_.ctx, model->info(), std::ssize(blocks));
   model->forward(cpu_.ctx,
                  {ids, counting, starts, {&len, 1}, blocks, static_cast<std::int32_t>(blocks.size()), {}},
                  pool, View());

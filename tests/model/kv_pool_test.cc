@@ -2,19 +2,27 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
+#include <numeric>
 #include <vector>
 
 #include "base/error.h"
 #include "base/system_memory.h"
+#include "model/compute_context.h"
 
 namespace lmdeploy {
 namespace {
 
 constexpr ops::KvLayout kLayout{DType::bf16, 8, 128, 64};  // InternLM2.5's, 256 KiB a block and layer
 
-TEST(KvPool, LayersDoNotOverlap) {
-  const KvPool pool(host_allocator(), kLayout, 3, 5);
+class KvPoolTest : public ::testing::Test {
+ protected:
+  ComputeContext compute_{Device::cpu, 1};
+};
+
+TEST_F(KvPoolTest, LayersDoNotOverlap) {
+  const KvPool pool(compute_.ctx(), kLayout, 3, 5);
   EXPECT_EQ(pool.num_blocks(), 5);
   EXPECT_EQ(pool.block_len(), 64);
   const auto block = [&](int layer_idx, int block_idx) {
@@ -32,7 +40,7 @@ TEST(KvPool, LayersDoNotOverlap) {
 }
 
 // LMDeploy's bytes per token: codes, and a scale and a minimum of 16 bits for each head of K and of V.
-TEST(KvPool, CodesTakeTheBytesThatTheyShould) {
+TEST_F(KvPoolTest, CodesTakeTheBytesThatTheyShould) {
   const auto token_bytes = [](std::int32_t quant_bits, int num_layers) {
     ops::KvLayout layout = kLayout;
     layout.quant_bits = quant_bits;
@@ -46,25 +54,29 @@ TEST(KvPool, CodesTakeTheBytesThatTheyShould) {
   EXPECT_EQ(token_bytes(4, 32), 34816);
 }
 
-TEST(KvPool, ALayerHasItsOwnCenters) {
-  const std::vector<float> centers(3 * 8 * 128);
-  const KvPool pool(host_allocator(), kLayout, 3, 1, centers);
-  EXPECT_EQ(pool.layer(2).key_centers, centers.data() + 2 * 8 * 128);
-  EXPECT_EQ(KvPool(host_allocator(), kLayout, 3, 1).layer(2).key_centers, nullptr);
-  EXPECT_THROW(KvPool(host_allocator(), kLayout, 2, 1, centers), CheckFailure);
+TEST_F(KvPoolTest, ALayerHasItsOwnCenters) {
+  std::vector<float> centers(3 * 8 * 128);
+  std::iota(centers.begin(), centers.end(), 0.F);
+  const KvPool pool(compute_.ctx(), kLayout, 3, 1, centers);
+  for (const int layer_idx : {0, 2}) {
+    const float* own = pool.layer(layer_idx).key_centers;
+    EXPECT_TRUE(std::equal(own, own + 8 * 128, centers.begin() + layer_idx * 8 * 128)) << layer_idx;
+  }
+  EXPECT_EQ(KvPool(compute_.ctx(), kLayout, 3, 1).layer(2).key_centers, nullptr);
+  EXPECT_THROW(KvPool(compute_.ctx(), kLayout, 2, 1, centers), CheckFailure);
 }
 
-TEST(KvPool, ReservesWithoutTouching) {
+TEST_F(KvPoolTest, ReservesWithoutTouching) {
   const std::uint64_t before = resident_memory_bytes();
-  const KvPool pool(host_allocator(), kLayout, 24, 4096);  // 24 GiB
+  const KvPool pool(compute_.ctx(), kLayout, 24, 4096);  // 24 GiB
   EXPECT_LT(resident_memory_bytes(), before + (std::uint64_t{64} << 20));
   const ops::KvLayer last = pool.layer(23);
   static_cast<char*>(last.data)[4095 * last.block_stride] = 1;
   EXPECT_LT(resident_memory_bytes(), before + (std::uint64_t{64} << 20));
 }
 
-TEST(KvPool, PreparesMemoryOnceAndAsItIs) {
-  KvPool pool(host_allocator(), kLayout, 3, 1000);  // 768 KiB a block
+TEST_F(KvPoolTest, PreparesMemoryOnceAndAsItIs) {
+  KvPool pool(compute_.ctx(), kLayout, 3, 1000);  // 768 KiB a block
   const ops::KvLayer layer = pool.layer(0);
   auto* const block = static_cast<unsigned char*>(layer.data) + 700 * layer.block_stride;
   block[5] = 7;
@@ -79,10 +91,10 @@ TEST(KvPool, PreparesMemoryOnceAndAsItIs) {
   EXPECT_EQ(block[layer.block_stride], 0);
 }
 
-TEST(KvPool, RefusesLayersThatItDoesNotHave) {
-  const KvPool pool(host_allocator(), kLayout, 2, 1);
+TEST_F(KvPoolTest, RefusesLayersThatItDoesNotHave) {
+  const KvPool pool(compute_.ctx(), kLayout, 2, 1);
   EXPECT_ANY_THROW(pool.layer(2));
-  EXPECT_THROW(KvPool(host_allocator(), kLayout, 2, 0), CheckFailure);
+  EXPECT_THROW(KvPool(compute_.ctx(), kLayout, 2, 0), CheckFailure);
 }
 
 }  // namespace

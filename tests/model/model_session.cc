@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numeric>
 
+#include "ops/ops.h"
+
 namespace lmdeploy::testing {
 
 std::filesystem::path golden_folder(const std::string& name) {
@@ -40,7 +42,7 @@ ModelSession::ModelSession(Ctx& ctx, const Model& model, int num_seqs, std::int3
     : ctx_(ctx),
       model_(model),
       max_blocks_((max_len + model.info().kv_layout.block_len - 1) / model.info().kv_layout.block_len),
-      pool_(make_kv_pool(*ctx.allocator, model.info(), std::int64_t{num_seqs} * max_blocks_)),
+      pool_(make_kv_pool(ctx, model.info(), std::int64_t{num_seqs} * max_blocks_)),
       context_lens_(static_cast<std::size_t>(num_seqs), 0) {
   Ids blocks(static_cast<std::size_t>(num_seqs * max_blocks_));
   std::iota(blocks.begin(), blocks.end(), 0);
@@ -66,8 +68,10 @@ std::vector<std::vector<Logits>> ModelSession::step(const std::vector<Feed>& fee
   }
   const Batch batch{token_ids, positions, query_starts, context_lens, block_tables, max_blocks_, logits_rows};
   const std::int32_t vocab_size = model_.info().vocab_size;
-  const Tensor logits(*ctx_.allocator, DType::f32, Shape{std::ssize(logits_rows), vocab_size});
-  model_.forward(ctx_, batch, pool_, logits);
+  const Shape shape{std::ssize(logits_rows), vocab_size};
+  const Tensor computed(*ctx_.allocator, DType::f32, shape), logits(host_allocator(), DType::f32, shape);
+  model_.forward(ctx_, batch, pool_, computed);
+  ops::copy_to_host(ctx_, computed, logits);
 
   std::vector<std::vector<Logits>> result;
   const float* row = logits.view().as<float>();

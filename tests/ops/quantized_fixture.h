@@ -1,69 +1,9 @@
 #pragma once
 #include "ops/ops_fixture.h"
-#include "ops/ref/quantized.h"
+#include "ops/quantized_tensors.h"
 
 namespace lmdeploy::ops {
 
-inline constexpr Activations kActivations[] = {Activations::as_they_are, Activations::int8_per_group,
-                                               Activations::int8_per_row};
-
-// Random integers with everything that formats carry: zeros at both ends, groups whose scale is 0.
-class QuantizedTest : public OpsTest {
- protected:
-  struct Weights {
-    Tensor q, scales, zeros;
-
-    QuantizedRows rows() const { return {q, scales, zeros}; }
-    QuantizedRows rows(std::int64_t begin, std::int64_t count) const {
-      return {q.view().rows(begin, count), scales.view().rows(begin, count), zeros.view().rows(begin, count)};
-    }
-    ref::Matrix values() const { return ref::dequantize(integers(q), matrix(scales), integers(zeros)); }
-  };
-
-  Weights random_weights(const QuantFormat& format, std::int64_t n, std::int64_t k) {
-    const std::int64_t num_groups = k / format.group_size;
-    const Tensor rounded = random(format.scale_dtype, n, num_groups, 0.01);
-    Weights w{Tensor(host_allocator(), DType::u8, {n, k}), OpsTest::zeros(DType::f32, n, num_groups),
-              Tensor(host_allocator(), DType::u8, {n, num_groups})};
-    for (std::int64_t i = 0; i < n * num_groups; i++)
-      set(w.scales, i, i % 13 == 5 ? 0 : std::abs(get(rounded, i)));
-    fill(w.q, 1U << format.bits);
-    fill(w.zeros, 1U << format.bits);
-    return w;
-  }
-
-  PackedMatrix pack(const MatrixFormat& format, const Weights& w) {
-    PackedMatrix packed = make_packed_matrix(ctx, format, w.q.view().dim(0), w.q.view().dim(1));
-    pack_quantized_rows(ctx, w.rows(), packed, 0);
-    return packed;
-  }
-
-  // What the op makes of x before it multiplies.
-  static ref::Matrix met_by_weights(const View& x, const MatrixFormat& format) {
-    if (format.activations == Activations::as_they_are) return matrix(x);
-    return ref::rounded_to_int8(
-        matrix(x), format.activations == Activations::int8_per_row ? x.dim(1) : format.quant->group_size);
-  }
-
-  static ref::Matrix integers(const View& view) {
-    ref::Matrix result(view.dim(0), view.dim(1));
-    for (std::int64_t r = 0; r < view.dim(0); r++)
-      for (std::int64_t c = 0; c < view.dim(1); c++) result.at(r, c) = view.row<std::uint8_t>(r)[c];
-    return result;
-  }
-
-  static std::string name(const MatrixFormat& format, std::int64_t m, std::int64_t n, std::int64_t k) {
-    return fmt::format("{} with {} bits, group {}, scales {}, activations {}: [{}, {}] x [{}, {}]",
-                       dtype_name(format.dtype), format.quant->bits, format.quant->group_size,
-                       dtype_name(format.quant->scale_dtype), static_cast<int>(format.activations), m, k, n,
-                       k);
-  }
-
- private:
-  void fill(const View& view, unsigned count) {
-    for (std::int64_t i = 0; i < view.shape.num_elements(); i++)
-      static_cast<std::uint8_t*>(view.data)[i] = static_cast<std::uint8_t>(rng() % count);
-  }
-};
+class QuantizedTest : public QuantizedTensors<OpsTest> {};
 
 }  // namespace lmdeploy::ops

@@ -38,7 +38,7 @@ TEST_P(QuantizedMatrixTest, BytesAreWhatIsAllocated) {
     for (const std::int64_t n : {1, 100, 5000}) {
       const MatrixFormat format{DType::bf16, QuantFormat{bits, 128, DType::f16}};
       const PackedMatrix packed = make_packed_matrix(ctx, format, n, 512);
-      EXPECT_EQ(packed.data.view().bytes(), packed_matrix_bytes(format, n, 512));
+      EXPECT_EQ(packed.data.view().bytes(), packed_matrix_bytes(Device::cpu, format, n, 512));
       EXPECT_EQ(packed.bytes(), (n + 63) / 64 * 64 * 512 / 128 * (128 * bits / 8 + 2 + 1));
     }
 }

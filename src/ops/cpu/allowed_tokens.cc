@@ -97,6 +97,7 @@ Ids typical_of_all(const WeightedRow& row, const SamplingRow& options, const Blo
       static_cast<float>(static_cast<double>(row.max) + lowest * static_cast<double>(options.temperature)));
   std::erase_if(ids, [&](std::int32_t id) { return row.weights[id] == 0; });
   keep_typical(row, mean, static_cast<double>(options.typical_p) * row.total_weight, ids);
+  std::sort(ids.begin(), ids.end());
   return ids;
 }
 
@@ -136,6 +137,7 @@ Ids allowed_tokens(const Kernels& k, const WeightedRow& row, const SamplingRow& 
                                       [&](std::int64_t i) { return ids[static_cast<std::size_t>(i)]; });
     keep_typical(row, sum / total, static_cast<double>(options.typical_p) * total, ids);
   }
+  std::sort(ids.begin(), ids.end());  // the draw goes through them: in the same order on every device
   return ids;
 }
 

@@ -17,7 +17,7 @@ constexpr std::int64_t kFewRows = 12;
 // How many kv heads a task with few rows takes: all, unless there would be too few tasks.
 std::int64_t heads_per_tile(const AttentionBatch& batch, std::int64_t num_kv_heads, int num_threads) {
   std::int64_t num_parts = 1;
-  for (const std::int32_t len : batch.context_lens) num_parts += len / kSplitLen;
+  for (const std::int32_t len : batch.context_lens.host) num_parts += len / kSplitLen;
   const std::int64_t num_ranges = divide_up(std::int64_t{2} * num_threads, num_parts);
   return divide_up(num_kv_heads, std::min(num_ranges, num_kv_heads));
 }

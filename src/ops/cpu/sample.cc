@@ -7,24 +7,13 @@
 #include "ops/cpu/allowed_tokens.h"
 #include "ops/cpu/cpu_ops.h"
 #include "ops/cpu/parallel.h"
+#include "ops/uniform.h"
 
 namespace lmdeploy::ops::cpu {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 constexpr std::int32_t kNoToken = -1;
-
-// Uniform in [0, 1), a function of its arguments alone (SplitMix64's finaliser, Steele et al. 2014, twice).
-double uniform(std::uint64_t seed, std::uint64_t draw) {
-  const auto mix = [](std::uint64_t z) {
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebU;
-    return z ^ (z >> 31);
-  };
-  constexpr std::uint64_t kGolden = 0x9e3779b97f4a7c15U;
-  const std::uint64_t bits = mix(mix(seed + kGolden) + (draw + 1) * kGolden);
-  return static_cast<double>(bits >> 11) * 0x1p-53;
-}
 
 // The logits of one row with everything applied that concerns single tokens; as they were once this is gone.
 class AdjustedLogits {

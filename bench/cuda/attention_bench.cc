@@ -1,0 +1,204 @@
+// Attention on a card, one layer of a 1.8B (16 heads over 8 of 128) and of a 7B (32 over 8): decode in
+// microseconds, GB/s of cache and the share of the read rate; prompts in microseconds and TFLOP/s.
+//   cuda_attention_bench
+// Every figure is a CUDA graph of calls over layers that together are larger than the second-level cache; the
+// median of ten runs.
+#include <cuda_runtime_api.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <exception>
+#include <random>
+#include <vector>
+
+#include "ops/ops.h"
+#include "ops/roofs.h"
+#include "tensor/cuda/cuda_error.h"
+#include "tensor/cuda/device.h"
+
+namespace lmdeploy::ops {
+namespace {
+
+constexpr int kRuns = 10;
+constexpr std::int64_t kCacheBytes = std::int64_t{512} << 20, kStoredAtOnce = 4096;
+
+struct HeadShape {
+  const char* name;
+  std::int32_t num_heads, num_kv_heads, head_dim;
+};
+constexpr HeadShape kShapes[] = {{"1.8B", 16, 8, 128}, {"7B", 32, 8, 128}};
+constexpr std::int32_t kQuantBits[] = {0, 8, 4};
+
+class Card {
+ public:
+  Card() {
+    ctx.device = Device::cuda;
+    ctx.stream = stream_.get();
+    ctx.allocator = &cuda::device_allocator();
+    ctx.workspace = &workspace_;
+    roofs = measure_roofs(ctx);
+  }
+  void wait() const { stream_.wait(); }
+  cudaStream_t stream() const { return static_cast<cudaStream_t>(ctx.stream); }
+
+  // Microseconds of a graph of what `launch` puts on the stream.
+  template <class F>
+  double graph_us(const F& launch) {
+    launch();  // takes the scratch it needs
+    wait();
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t executable = nullptr;
+    CUDA_CHECK(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal));
+    launch();
+    CUDA_CHECK(cudaStreamEndCapture(stream(), &graph));
+    CUDA_CHECK(cudaGraphInstantiate(&executable, graph, 0));
+    cudaEvent_t begin = nullptr, end = nullptr;
+    CUDA_CHECK(cudaEventCreate(&begin));
+    CUDA_CHECK(cudaEventCreate(&end));
+    std::vector<float> times;
+    for (int run = -2; run < kRuns; run++) {
+      CUDA_CHECK(cudaEventRecord(begin, stream()));
+      CUDA_CHECK(cudaGraphLaunch(executable, stream()));
+      CUDA_CHECK(cudaEventRecord(end, stream()));
+      wait();
+      float ms = 0;
+      CUDA_CHECK(cudaEventElapsedTime(&ms, begin, end));
+      if (run >= 0) times.push_back(ms);
+    }
+    CUDA_CHECK(cudaEventDestroy(begin));
+    CUDA_CHECK(cudaEventDestroy(end));
+    CUDA_CHECK(cudaGraphExecDestroy(executable));
+    CUDA_CHECK(cudaGraphDestroy(graph));
+    std::sort(times.begin(), times.end());
+    return static_cast<double>(times[times.size() / 2]) * 1e3;
+  }
+
+  Tensor random_floats(std::int64_t rows, std::int64_t columns) {
+    Tensor host(host_allocator(), DType::f32, {rows, columns}),
+        device(*ctx.allocator, DType::f32, {rows, columns});
+    std::minstd_rand rng{1};
+    for (std::int64_t i = 0; i < rows * columns; i++)
+      host.view().as<float>()[i] = static_cast<float>(rng() % 2001) * 2e-3F - 2;
+    copy_from_host(ctx, host, device);
+    return device;
+  }
+
+  Ctx ctx;
+  Roofs roofs;
+
+ private:
+  cuda::Stream stream_;
+  Workspace workspace_{cuda::device_allocator()};
+};
+
+// Sequences of one length whose blocks lie scattered, in as many layers as it takes.
+class Caches {
+ public:
+  Caches(Card& card, const HeadShape& shape, std::int32_t quant_bits, std::int64_t num_seqs, std::int64_t len)
+      : card_(card), shape_(shape), num_seqs_(num_seqs), len_(len) {
+    layout_ = {DType::bf16, shape.num_kv_heads, shape.head_dim, 64, quant_bits};
+    blocks_per_seq_ = (len + 63) / 64;
+    num_blocks_ = num_seqs * blocks_per_seq_;
+    num_layers_ = std::max<std::int64_t>(1, kCacheBytes / (num_blocks_ * layout_.block_bytes()));
+    memory_ = Tensor(*card.ctx.allocator, DType::u8, {num_blocks_, num_layers_ * layout_.block_bytes()});
+    tables_.resize(static_cast<std::size_t>(num_blocks_));
+    for (std::size_t i = 0; i < tables_.size(); i++) tables_[i] = static_cast<std::int32_t>(i);
+    std::shuffle(tables_.begin(), tables_.end(), std::minstd_rand{2});
+    fill();
+  }
+
+  std::int64_t num_layers() const { return num_layers_; }
+  double layer_bytes() const {
+    return static_cast<double>(num_seqs_ * len_ * layout_.num_kv_heads * 2 * layout_.token_bytes());
+  }
+
+  // Microseconds of attention in one layer, the last `num_queries` tokens of every sequence asking.
+  double layer_us(std::int64_t num_queries) {
+    const std::int64_t m = num_seqs_ * num_queries, width = shape_.num_heads * shape_.head_dim;
+    const Tensor q = card_.random_floats(m, width), y(*card_.ctx.allocator, DType::bf16, {m, width});
+    std::vector<std::int32_t> starts,
+        lens(static_cast<std::size_t>(num_seqs_), static_cast<std::int32_t>(len_));
+    for (std::int64_t s = 0; s <= num_seqs_; s++)
+      starts.push_back(static_cast<std::int32_t>(s * num_queries));
+    const Workspace::Scope scope(*card_.ctx.workspace);
+    AttentionBatch batch{.query_starts = starts, .context_lens = lens, .block_tables = tables_};
+    batch.max_blocks = static_cast<std::int32_t>(blocks_per_seq_);
+    batch.scale = 0.09F;
+    Indices* const indices[] = {&batch.query_starts, &batch.context_lens, &batch.block_tables};
+    upload(card_.ctx, indices);
+    const View heads(q.view().data, DType::f32, {m, shape_.num_heads, shape_.head_dim});
+    return card_.graph_us([&] {
+      for (std::int64_t i = 0; i < num_layers_; i++) attention(card_.ctx, heads, layer(i), batch, y);
+    }) / static_cast<double>(num_layers_);
+  }
+
+ private:
+  KvLayer layer(std::int64_t i) const {
+    return {layout_, memory_.view().as<std::uint8_t>() + i * layout_.block_bytes(), num_blocks_,
+            memory_.view().row_stride, nullptr};
+  }
+  void fill() {
+    const std::int64_t width = std::int64_t{shape_.num_kv_heads} * shape_.head_dim;
+    const Tensor rows = card_.random_floats(kStoredAtOnce, width);
+    for (std::int64_t i = 0; i < num_layers_; i++)
+      for (std::int64_t slot = 0; slot < num_blocks_ * 64; slot += kStoredAtOnce) {
+        std::vector<std::int32_t> slots;
+        for (std::int64_t j = slot; j < std::min(slot + kStoredAtOnce, num_blocks_ * 64); j++)
+          slots.push_back(static_cast<std::int32_t>(j));
+        const View heads(rows.view().data, DType::f32,
+                         {static_cast<std::int64_t>(slots.size()), shape_.num_kv_heads, shape_.head_dim});
+        store_kv(card_.ctx, heads, heads, slots, layer(i));
+      }
+    card_.wait();
+  }
+
+  Card& card_;
+  HeadShape shape_;
+  std::int64_t num_seqs_, len_;
+  KvLayout layout_;
+  std::int64_t blocks_per_seq_ = 0, num_blocks_ = 0, num_layers_ = 0;
+  Tensor memory_;
+  std::vector<std::int32_t> tables_;
+};
+
+void bench_decode(Card& card) {
+  constexpr std::pair<std::int64_t, std::int64_t> kBatches[] = {
+      {1, 128}, {1, 1024}, {1, 8192}, {1, 32768}, {8, 1024}, {40, 1024}, {64, 1024}, {64, 8192}, {256, 1024}};
+  for (const HeadShape& shape : kShapes)
+    for (const std::int32_t bits : kQuantBits)
+      for (const auto& [num_seqs, len] : kBatches) {
+        Caches caches(card, shape, bits, num_seqs, len);
+        const double us = caches.layer_us(1), rate = caches.layer_bytes() / us * 1e-3;
+        fmt::print("{:5} {:2} bits, {:3} x {:5}: {:8.1f} us {:6.0f} GB/s {:4.0f} %\n", shape.name,
+                   bits == 0 ? 16 : bits, num_seqs, len, us, rate,
+                   100e9 * rate / card.roofs.read_bytes_per_s);
+      }
+}
+
+void bench_prompts(Card& card) {
+  for (const HeadShape& shape : kShapes)
+    for (const std::int32_t bits : kQuantBits)
+      for (const std::int64_t len : {512, 1024, 4096, 8192, 32768}) {
+        Caches caches(card, shape, bits, 1, len);
+        const double us = caches.layer_us(len);
+        const double flops =
+            2.0 * static_cast<double>(len) * static_cast<double>(len) * shape.num_heads * shape.head_dim;
+        fmt::print("{:5} {:2} bits, prompt of {:5}: {:8.1f} us {:6.0f} TFLOP/s\n", shape.name,
+                   bits == 0 ? 16 : bits, len, us, flops / us * 1e-6);
+      }
+}
+
+}  // namespace
+}  // namespace lmdeploy::ops
+
+int main() {
+  try {
+    lmdeploy::ops::Card card;
+    lmdeploy::ops::bench_decode(card);
+    lmdeploy::ops::bench_prompts(card);
+    return 0;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return 1;
+  }
+}

@@ -1,0 +1,22 @@
+#pragma once
+#include <CLI/App.hpp>
+#include <string>
+
+#include "tensor/ctx.h"
+
+namespace lmdeploy::cli {
+
+// --device, read into `name` in lower case.
+CLI::Option* add_device_option(CLI::App& app, std::string& name, const char* description);
+
+// What --device means: cpu, cuda, or auto: a card where there is one that this build can use, otherwise the
+// CPU, and the log tells why. Throws Error where cuda cannot be used.
+Device find_device(const std::string& name);
+
+// " on NVIDIA H200", or nothing on the CPU.
+std::string where(Device device);
+
+// Free memory of the card, bytes.
+std::int64_t free_card_bytes();
+
+}  // namespace lmdeploy::cli

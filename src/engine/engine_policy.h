@@ -1,0 +1,17 @@
+#pragma once
+#include <cstdint>
+
+#include "engine/engine.h"
+#include "engine/scheduler.h"
+#include "model/model.h"
+
+namespace lmdeploy {
+
+// Prompt tokens that a step computes at most.
+std::int32_t max_prompt_tokens(const EngineOptions& options) noexcept;
+
+// What the scheduler is told of the options, the model and, until steps were measured, of the device. Throws
+// Error where the cache holds no block.
+SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo& info);
+
+}  // namespace lmdeploy

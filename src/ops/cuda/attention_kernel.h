@@ -1,0 +1,58 @@
+#pragma once
+// Attention over the paged cache, in three kernels. A sequence with few rows (queries x heads of a group) is
+// divided over its tokens, with a second kernel that puts the parts together; one with many is divided over
+// its rows. A third kernel is right for any head_dim and dtype, and slow.
+//
+// What they do is decided by the device's copies of query_starts, context_lens and block_tables. Launches,
+// their grids and scratch memory depend on the other members alone, so captured ones serve every batch that
+// agrees in num_rows, num_seqs and max_blocks, as long as its sequences fall to the same kernels: on the host
+// only their numbers of queries are looked at, for whether some have more rows than kMaxDecodeRows, some at
+// most as many and some at most 8.
+#include <cuda_runtime_api.h>
+
+#include "ops/cuda/kv_blocks.h"
+
+namespace lmdeploy::ops::cuda {
+
+struct AttentionArguments {
+  KvBlocks cache;
+  const float* q;
+  std::int64_t q_stride;  // elements between rows of [num_heads, head_dim]
+  void* y;                // rows of [num_heads, head_dim]
+  std::int64_t y_stride;
+  DType y_type;
+  bool y_in_pairs;     // rows of y are aligned to two elements
+  std::int32_t group;  // query heads per kv head
+  float scale;
+  std::int32_t window;  // 0: none
+
+  const std::int32_t* query_starts;  // [num_seqs + 1]
+  const std::int32_t* context_lens;  // [num_seqs]; 0 where rows only fill up a batch: they become 0
+  const std::int32_t* block_tables;  // [num_seqs, max_blocks]
+  std::int64_t num_rows;
+  std::int32_t num_seqs;
+  std::int32_t max_blocks;
+
+  // Sequences of up to so many rows are the decode kernel's, a multiple of 8; 0: none.
+  std::int32_t max_decode_rows;
+  std::int32_t num_splits;  // of a sequence's tokens, for the decode kernel
+  // Its parts, where there is more than one split: sums of weighted values [num_seqs, num_kv_heads,
+  // num_splits, max_decode_rows, head_dim] that are not divided yet, and for each row the largest score and
+  // the sum of weights.
+  float* part_sums;
+  float2* part_weights;
+};
+
+inline constexpr int kMaxDecodeRows = 16;
+
+// Whether there are fast kernels for the cache.
+bool has_fast_attention(const KvBlocks& cache);
+
+// How many CTAs of the decode kernel a multiprocessor runs at a time.
+int decode_concurrency(const AttentionArguments& arguments);
+cudaError_t launch_decode_attention(const AttentionArguments& arguments, cudaStream_t stream);
+cudaError_t launch_combine_attention(const AttentionArguments& arguments, cudaStream_t stream);
+cudaError_t launch_prefill_attention(const AttentionArguments& arguments, cudaStream_t stream);
+cudaError_t launch_generic_attention(const AttentionArguments& arguments, cudaStream_t stream);
+
+}  // namespace lmdeploy::ops::cuda

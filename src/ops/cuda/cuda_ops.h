@@ -1,0 +1,42 @@
+#pragma once
+// The ops on a CUDA device: arguments are checked, the work is put on ctx.stream. Same contracts as ops.h;
+// every View is of device memory, except what packed matrices are filled from. An op returns before its
+// kernels have run, unless it answers in host memory.
+#include "ops/ops.h"
+#include "ops/roofs.h"
+
+namespace lmdeploy::ops::cuda {
+
+void upload(Ctx& ctx, std::span<Indices* const> indices);
+
+std::int64_t packed_matrix_bytes(const MatrixFormat& format, std::int64_t n, std::int64_t k);
+PackedMatrix make_packed_matrix(Ctx& ctx, const MatrixFormat& format, std::int64_t n, std::int64_t k);
+void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row);
+void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& matrix, std::int64_t first_row);
+void quantize_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row);
+
+void copy_from_host(Ctx& ctx, const View& host, const View& device);
+void copy_to_host(Ctx& ctx, const View& device, const View& host);
+
+void embed(Ctx& ctx, const Indices& ids, const View& table, const View& y);
+void embed(Ctx& ctx, const Indices& ids, const PackedMatrix& table, const View& y);
+void rms_norm(Ctx& ctx, const View& x, const View& weight, float eps, const View& y);
+void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options);
+void rope_table(Ctx& ctx, const Indices& positions, std::span<const float> inv_freq, float scale,
+                const View& y);
+void rope(Ctx& ctx, const View& x, const View& table);
+void store_kv(Ctx& ctx, const View& k, const View& v, const Indices& slots, const KvLayer& cache);
+void read_keys(Ctx& ctx, const KvLayer& cache, const Indices& slots, const View& y);
+void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y);
+void silu_mul(Ctx& ctx, const View& x, const View& y);
+void cast(Ctx& ctx, const View& x, const View& y);
+void gather_columns(Ctx& ctx, const View& x, const View& order, const View& y);
+void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
+                    std::span<float> logprobs);
+void top_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts,
+                  std::span<std::vector<IdLogprob>> tops);
+void kl_divergence(Ctx& ctx, const View& p, const View& q, std::span<double> kl);
+void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std::span<std::int32_t> tokens);
+Roofs measure_roofs(Ctx& ctx);
+
+}  // namespace lmdeploy::ops::cuda

@@ -1,0 +1,26 @@
+#pragma once
+#include <cuda_runtime_api.h>
+
+#include "ops/cuda/linear_output.h"
+#include "tensor/dtype.h"
+
+namespace lmdeploy::ops::cuda {
+
+// y = x W^T of floats, for up to 8 tokens.
+struct FloatGemv {
+  DType dtype = DType::f32;  // of x and w: f32, bf16, f16
+  const void* x = nullptr;   // [m, k]
+  std::int64_t x_stride = 0;
+  const void* w = nullptr;  // [n, k], rows without gaps
+  int m = 0;
+  std::int64_t n = 0, k = 0;
+  LinearOutput out;
+};
+
+// Of bf16 and f16, rows of x and w aligned to 16 bytes.
+cudaError_t launch_gemv(const FloatGemv& gemv, int num_multiprocessors, std::size_t max_shared_bytes,
+                        cudaStream_t stream);
+// Of any type and alignment.
+cudaError_t launch_plain_gemv(const FloatGemv& gemv, cudaStream_t stream);
+
+}  // namespace lmdeploy::ops::cuda

@@ -1,0 +1,199 @@
+// y = x W^T on a card. Which kernel computes it depends on the number of tokens: few stream the weights
+// through registers, many are cuBLASLt's. Sums are f32 always; within one kernel an output's order does not
+// depend on how many tokens there are.
+#include <algorithm>
+
+#include "ops/cuda/cublas_lt.h"
+#include "ops/cuda/cuda_ops.h"
+#include "ops/cuda/dequantize_kernel.h"
+#include "ops/cuda/gemv_kernel.h"
+#include "ops/cuda/launch.h"
+#include "ops/cuda/linear_inputs_kernel.h"
+#include "ops/cuda/quantized_gemm_kernel.h"
+#include "ops/cuda/quantized_gemv_kernel.h"
+#include "ops/cuda/quantized_matrix.h"
+
+namespace lmdeploy::ops::cuda {
+namespace {
+
+// More tokens than this take the weights as floats, from scratch of at most so many bytes.
+constexpr std::int64_t kMaxQuantizedTokens = 128;
+constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
+
+struct CardLimits {
+  int num_multiprocessors = 0;
+  std::size_t max_shared_bytes = 0;  // of a block
+};
+
+CardLimits card_limits() {
+  int device = 0, multiprocessors = 0, shared = 0;
+  CUDA_CHECK(cudaGetDevice(&device));
+  CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
+  CUDA_CHECK(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+  return {multiprocessors, static_cast<std::size_t>(shared)};
+}
+
+LinearInputs inputs_of(const View& x) {
+  return {x.data, x.dtype, x.row_stride, x.dim(0), x.dim(1)};
+}
+
+bool is_aligned(const View& x) {
+  constexpr std::uintptr_t kUnit = 16;
+  const auto row_bytes = static_cast<std::uintptr_t>(x.row_stride) * dtype_bytes(x.dtype);
+  return reinterpret_cast<std::uintptr_t>(x.data) % kUnit == 0 && (x.dim(0) == 1 || row_bytes % kUnit == 0);
+}
+
+// x, or a copy of it in rows of whole 16 bytes.
+View aligned(Ctx& ctx, const View& x) {
+  if (is_aligned(x)) return x;
+  const std::int64_t k = x.dim(1), unit = 16 / static_cast<std::int64_t>(dtype_bytes(x.dtype));
+  const View copy = ctx.workspace->take(x.dtype, {x.dim(0), (k + unit - 1) / unit * unit});
+  CUDA_CHECK(
+      launch_pad_inputs(inputs_of(x), k, copy.dim(1), copy.dim(1), x.dtype, copy.data, stream_of(ctx)));
+  return copy.columns(0, k);
+}
+
+// Rows of the weights as floats of x's type, w: [n, k].
+void float_gemv(Ctx& ctx, const View& x, const void* w, std::int64_t n, const LinearOutput& out) {
+  FloatGemv gemv{x.dtype, x.data, x.row_stride, w, static_cast<int>(x.dim(0)), n, x.dim(1), out};
+  const bool on_tensor_cores = x.dtype != DType::f32 && x.dim(1) % 8 == 0;
+  if (!on_tensor_cores) return CUDA_CHECK(launch_plain_gemv(gemv, stream_of(ctx)));
+  const Workspace::Scope scope(*ctx.workspace);
+  const View rows = aligned(ctx, x);
+  gemv.x = rows.data;
+  gemv.x_stride = rows.row_stride;
+  const CardLimits card = card_limits();
+  CUDA_CHECK(launch_gemv(gemv, card.num_multiprocessors, card.max_shared_bytes, stream_of(ctx)));
+}
+
+// By cuBLASLt; false where it has no kernel for these shapes. out.bias must be none.
+bool float_gemm(Ctx& ctx, const View& x, const void* w, std::int64_t n, const LinearOutput& out) {
+  const std::int64_t k = x.dim(1);
+  if (k * static_cast<std::int64_t>(dtype_bytes(x.dtype)) % 16 != 0) return false;
+  const Workspace::Scope scope(*ctx.workspace);
+  const View rows = aligned(ctx, x);
+  return cublas_matmul(
+      ctx, {x.dtype, x.dim(0), n, k, rows.data, rows.row_stride, w, out.y, out.stride, out.accumulate});
+}
+
+// out.row_scales must be none.
+void float_linear(Ctx& ctx, const View& x, const void* w, std::int64_t n, LinearOutput out) {
+  const std::int64_t m = x.dim(0);
+  if (m <= kMaxGemvTokens) return float_gemv(ctx, x, w, n, out);
+  if (out.bias != nullptr) {
+    CUDA_CHECK(launch_add_bias(out, m, n, stream_of(ctx)));
+    out.bias = nullptr;
+    out.accumulate = true;
+  }
+  if (float_gemm(ctx, x, w, n, out)) return;
+  for (std::int64_t row = 0; row < m; row += kMaxGemvTokens)
+    float_gemv(ctx, x.rows(row, std::min<std::int64_t>(kMaxGemvTokens, m - row)), w, n, out.rows(row));
+}
+
+// The weights as floats of x's type, piece by piece.
+void dequantized_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
+  const std::int64_t row_bytes = w.layout.k * static_cast<std::int64_t>(dtype_bytes(x.dtype));
+  const std::int64_t num_rows = std::max(
+      kTileRows, std::min(w.layout.num_tiles() * kTileRows, kSliceBytes / row_bytes / kTileRows * kTileRows));
+  const Workspace::Scope scope(*ctx.workspace);
+  const View slice = ctx.workspace->take(x.dtype, {num_rows, w.layout.k});
+  for (std::int64_t row = 0; row < w.layout.n; row += num_rows) {
+    const std::int64_t count = std::min(num_rows, w.layout.n - row);
+    CUDA_CHECK(launch_dequantize_slice(w, row, count, x.dtype, slice.data, stream_of(ctx)));
+    float_linear(ctx, x, slice.data, count, out.columns(row));
+  }
+}
+
+// For x whose rows are multiples of out.row_scales: these are applied to a copy of the result.
+void dequantized_scaled_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w,
+                               const LinearOutput& out) {
+  const std::int64_t n = w.layout.n;
+  const std::int64_t rows_at_once = std::max<std::int64_t>(kMaxQuantizedTokens, kSliceBytes / (4 * n));
+  for (std::int64_t row = 0; row < x.dim(0); row += rows_at_once) {
+    const Workspace::Scope scope(*ctx.workspace);
+    const View part = x.rows(row, std::min(rows_at_once, x.dim(0) - row));
+    const View sums = ctx.workspace->take(DType::f32, {part.dim(0), n});
+    LinearOutput plain;
+    plain.y = sums.as<float>();
+    plain.stride = n;
+    dequantized_linear(ctx, part, w, plain);
+    CUDA_CHECK(launch_add_slices(plain.y, 1, part.dim(0), n, out.rows(row), stream_of(ctx)));
+  }
+}
+
+// In f32 throughout: x of f32, and x rounded per group.
+void f32_linear(Ctx& ctx, const View& x, const PackedMatrix& w, const LinearOutput& out) {
+  const Workspace::Scope scope(*ctx.workspace);
+  const Activations activations = w.format.activations;
+  View inputs = x;
+  if (activations != Activations::as_they_are) {
+    const std::int64_t span = activations == Activations::int8_per_row ? w.k : w.format.quant->group_size;
+    inputs = ctx.workspace->take(DType::f32, {x.dim(0), w.k});
+    CUDA_CHECK(launch_round_inputs(inputs_of(x), span, inputs.as<float>(), stream_of(ctx)));
+  }
+  dequantized_linear(ctx, inputs, quantized_matrix(w), out);
+}
+
+// x as the kernels of quantised matrices take it: aligned, with the groups filled up.
+View padded(Ctx& ctx, const View& x, const QuantizedLayout& layout) {
+  if (layout.padded_k() == layout.k && is_aligned(x)) return x;
+  const View copy = ctx.workspace->take(x.dtype, {x.dim(0), layout.padded_k()});
+  CUDA_CHECK(launch_pad_inputs(inputs_of(x), layout.group_size, layout.padded_group(), layout.padded_k(),
+                               x.dtype, copy.data, stream_of(ctx)));
+  return copy;
+}
+
+void quantized_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
+  const CardLimits card = card_limits();
+  const QuantizedInputs inputs{x.data, x.row_stride, static_cast<int>(x.dim(0))};
+  if (inputs.m <= kMaxGemvTokens && quantized_gemv_shared_bytes(w.layout, inputs.m) <= card.max_shared_bytes)
+    return CUDA_CHECK(launch_quantized_gemv(w, inputs, out, card.num_multiprocessors, stream_of(ctx)));
+  const GemmPlan plan =
+      plan_quantized_gemm(w.layout, inputs.m, card.num_multiprocessors, card.max_shared_bytes);
+  const Workspace::Scope scope(*ctx.workspace);
+  float* partial = nullptr;
+  if (plan.num_slices > 1)
+    partial = ctx.workspace->take(DType::f32, {plan.num_slices, inputs.m, w.layout.n}).as<float>();
+  CUDA_CHECK(launch_quantized_gemm(w, inputs, plan, partial, out, stream_of(ctx)));
+  if (plan.num_slices > 1)
+    CUDA_CHECK(launch_add_slices(partial, plan.num_slices, inputs.m, w.layout.n, out, stream_of(ctx)));
+}
+
+void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& matrix, LinearOutput out) {
+  if (x.dtype == DType::f32 || matrix.format.activations == Activations::int8_per_group)
+    return f32_linear(ctx, x, matrix, out);
+  const Workspace::Scope scope(*ctx.workspace);
+  const QuantizedMatrixPointers w = quantized_matrix(matrix);
+  const std::int64_t m = x.dim(0);
+  View inputs = x;
+  if (matrix.format.activations == Activations::int8_per_row) {
+    inputs = ctx.workspace->take(x.dtype, {m, matrix.k});
+    const View scales = ctx.workspace->take(DType::f32, {m});
+    CUDA_CHECK(launch_int8_inputs(inputs_of(x), inputs.data, scales.as<float>(), stream_of(ctx)));
+    out.row_scales = scales.as<float>();
+  }
+  if (m > kMaxQuantizedTokens)
+    return out.row_scales == nullptr ? dequantized_linear(ctx, inputs, w, out)
+                                     : dequantized_scaled_linear(ctx, inputs, w, out);
+  inputs = padded(ctx, inputs, w.layout);
+  for (std::int64_t row = 0; row < m; row += kMaxGemmTokens)
+    quantized_product(ctx, inputs.rows(row, std::min<std::int64_t>(kMaxGemmTokens, m - row)), w,
+                      out.rows(row));
+}
+
+}  // namespace
+
+void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options) {
+  if (x.dim(0) == 0) return;
+  LinearOutput out;
+  out.y = y.as<float>();
+  out.stride = y.row_stride;
+  out.bias = options.bias.empty() ? nullptr : options.bias.as<float>();
+  out.accumulate = options.accumulate;
+  if (w.format.quant)
+    quantized_linear(ctx, x, w, out);
+  else
+    float_linear(ctx, x, w.data.view().data, w.n, out);
+}
+
+}  // namespace lmdeploy::ops::cuda

@@ -1,0 +1,21 @@
+#pragma once
+#include "ops/cuda/linear_output.h"
+#include "ops/cuda/quantized_layout.h"
+
+namespace lmdeploy::ops::cuda {
+
+// x of bf16 or f16, as the matrix says; rows aligned to 16 bytes, with the matrix's groups filled up.
+struct QuantizedInputs {
+  const void* x = nullptr;  // [m, padded_k]
+  std::int64_t stride = 0;
+  int m = 0;
+};
+
+inline constexpr int kMaxGemvTokens = 8;
+
+// Shared memory of a block; where a card has less, the product is quantized_gemm's.
+std::size_t quantized_gemv_shared_bytes(const QuantizedLayout& layout, int m);
+cudaError_t launch_quantized_gemv(const QuantizedMatrixPointers& w, const QuantizedInputs& inputs,
+                                  const LinearOutput& out, int num_multiprocessors, cudaStream_t stream);
+
+}  // namespace lmdeploy::ops::cuda

@@ -1,0 +1,103 @@
+#include "ops/cuda/quads.cuh"
+#include "ops/cuda/row_ops_kernel.h"
+
+namespace lmdeploy::ops::cuda {
+namespace {
+
+constexpr int kWarp = 32, kMaxThreads = 1024;
+constexpr int kHeldQuads = 4;  // per thread, so rows of up to 16384 are read once
+
+__device__ float sum_of_warp(float x) {
+#pragma unroll
+  for (int distance = kWarp / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(~0U, x, distance);
+  return x;
+}
+
+// Of threadIdx.x, all of which are of one row; in every thread. Rows of one warp need no shared memory.
+__device__ float sum_of_row(float x) {
+  __shared__ float sums[kMaxThreads / kWarp];
+  x = sum_of_warp(x);
+  const unsigned num_warps = blockDim.x / kWarp, lane = threadIdx.x % kWarp;
+  if (num_warps == 1) return x;
+  if (lane == 0) sums[threadIdx.x / kWarp] = x;
+  __syncthreads();
+  return sum_of_warp(lane < num_warps ? sums[lane] : 0.0F);
+}
+
+__device__ float sum_of_squares(float4 x) {
+  return x.x * x.x + x.y * x.y + (x.z * x.z + x.w * x.w);
+}
+
+template <bool kAligned, class T>
+__device__ void store_normed(T* y, std::int64_t i, std::int64_t d, float4 x, float factor,
+                             const float* weight) {
+  const float4 w = load_quad<kAligned>(weight, i, d);
+  store_quad<kAligned>(y, i, d,
+                       {x.x * factor * w.x, x.y * factor * w.y, x.z * factor * w.z, x.w * factor * w.w});
+}
+
+// threadIdx.x walks a group of d elements, threadIdx.y and blockIdx.x say which. y may be x: a quad is read
+// and written by one thread.
+template <bool kAligned, class T>
+__global__ void __launch_bounds__(kMaxThreads) rms_norm_groups(const RmsNormArguments a, T* y_rows) {
+  const unsigned group = blockIdx.x * blockDim.y + threadIdx.y,
+                 groups_per_row = static_cast<unsigned>(a.groups_per_row);
+  if (group >= a.num_rows * a.groups_per_row) return;  // whole warps, and only where a group is one warp's
+  const std::int64_t row = group / groups_per_row, begin = group % groups_per_row * a.d,
+                     num_quads = divide_up(a.d, 4), step = blockDim.x;
+  const float* x = a.x + row * a.x_stride + begin;
+  T* y = y_rows + row * a.y.stride + begin;
+
+  float4 held[kHeldQuads];
+  float sum = 0;
+#pragma unroll
+  for (int j = 0; j < kHeldQuads; j++) {
+    const std::int64_t i = threadIdx.x + j * step;
+    held[j] = i < num_quads ? load_quad<kAligned>(x, i, a.d) : float4{0, 0, 0, 0};
+  }
+#pragma unroll
+  for (int j = 0; j < kHeldQuads; j++) sum += sum_of_squares(held[j]);
+  for (std::int64_t i = threadIdx.x + kHeldQuads * step; i < num_quads; i += step)
+    sum += sum_of_squares(load_quad<kAligned>(x, i, a.d));
+
+  const float factor = 1 / sqrtf(sum_of_row(sum) / static_cast<float>(a.d) + a.eps);
+#pragma unroll
+  for (int j = 0; j < kHeldQuads; j++) {
+    const std::int64_t i = threadIdx.x + j * step;
+    if (i < num_quads) store_normed<kAligned>(y, i, a.d, held[j], factor, a.weight);
+  }
+  for (std::int64_t i = threadIdx.x + kHeldQuads * step; i < num_quads; i += step)
+    store_normed<kAligned>(y, i, a.d, load_quad<kAligned>(x, i, a.d), factor, a.weight);
+}
+
+// Two quads a thread, until a block is full: of d alone, so that a row's sum does not depend on its company.
+dim3 block_of(std::int64_t d) {
+  constexpr std::int64_t kQuadsWanted = 2, kNarrowRows = 4;
+  const std::int64_t threads = divide_up(divide_up(divide_up(d, 4), kQuadsWanted), kWarp) * kWarp;
+  if (threads == kWarp) return dim3(kWarp, kNarrowRows);
+  return dim3(static_cast<unsigned>(threads < kMaxThreads ? threads : kMaxThreads));
+}
+
+template <bool kAligned, class T>
+void rms_norm(const RmsNormArguments& a, T* y, cudaStream_t stream) {
+  const dim3 block = block_of(a.d);
+  const auto num_blocks = static_cast<unsigned>(divide_up(a.num_rows * a.groups_per_row, block.y));
+  rms_norm_groups<kAligned><<<num_blocks, block, 0, stream>>>(a, y);
+}
+
+}  // namespace
+
+cudaError_t launch_rms_norm(const RmsNormArguments& arguments, cudaStream_t stream) {
+  if (arguments.num_rows * arguments.groups_per_row * arguments.d == 0) return cudaSuccess;
+  with_float_type(arguments.y.dtype, [&](auto type) {
+    auto* y = static_cast<decltype(type)*>(arguments.y.data);
+    if (arguments.d % 4 == 0 && quads_aligned(arguments.x, arguments.x_stride) &&
+        quads_aligned(arguments.weight, 0) && quads_aligned(y, arguments.y.stride))
+      rms_norm<true>(arguments, y, stream);
+    else
+      rms_norm<false>(arguments, y, stream);
+  });
+  return cudaGetLastError();
+}
+
+}  // namespace lmdeploy::ops::cuda

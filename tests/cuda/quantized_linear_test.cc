@@ -1,0 +1,177 @@
+#include <algorithm>
+#include <limits>
+#include <span>
+
+#include "cuda/linear_fixture.h"
+#include "ops/quantized_tensors.h"
+
+namespace lmdeploy::ops {
+namespace {
+
+class CudaQuantizedLinearTest : public QuantizedTensors<CudaLinearTest> {
+ protected:
+  static constexpr std::int64_t kMaxQuantizedTokens = 128;  // more meet weights rounded to x's type
+
+  static bool rounds_weights(const MatrixFormat& format, std::int64_t m) {
+    return m > kMaxQuantizedTokens && format.dtype != DType::f32 &&
+           format.activations != Activations::int8_per_group;
+  }
+
+  static double rounded_to(DType dtype, float value) {
+    if (dtype == DType::f32) return static_cast<double>(value);
+    return static_cast<double>(dtype == DType::bf16 ? to_float(from_float<bf16_t>(value))
+                                                    : to_float(from_float<f16_t>(value)));
+  }
+
+  void check(const MatrixFormat& format, std::int64_t n, std::int64_t k,
+             std::span<const std::int64_t> nums_of_tokens) {
+    const std::int64_t most = *std::max_element(nums_of_tokens.begin(), nums_of_tokens.end());
+    const Weights w = random_weights(*format.quant, n, k);
+    const PackedMatrix packed = pack(format, w);
+    const Tensor x = random(format.dtype, most, k);
+    const ref::Matrix met = met_by_weights(x, format), values = w.values();
+    ref::Matrix rounded = values;
+    for (double& value : rounded.values) value = rounded_to(format.dtype, static_cast<float>(value));
+    const ref::Matrix product = ref::linear(met, values, {}),
+                      product_of_rounded = ref::linear(met, rounded, {});
+    for (const std::int64_t m : nums_of_tokens) {
+      const Strided rows = upload_strided(x.view().rows(0, m));
+      check_linear(rows.view, packed, rows_of(rounds_weights(format, m) ? product_of_rounded : product, m),
+                   Tolerance::kernel(), name(format, m, n, k));
+    }
+  }
+
+  MatrixFormat format(DType dtype, std::int32_t bits, std::int64_t group_size,
+                      Activations activations = Activations::as_they_are) {
+    return {dtype, QuantFormat{bits, group_size, kFloatTypes[rng() % 3]}, activations};
+  }
+};
+
+// Every type, width and treatment of x with groups that fill whole instructions and groups that do not.
+TEST_F(CudaQuantizedLinearTest, EqualsReference) {
+  const std::pair<std::int64_t, std::int64_t> groups[] = {{32, 96},   {64, 576},  {128, 1152}, {128, 128},
+                                                          {576, 576}, {96, 192},  {100, 300},  {1, 40},
+                                                          {30, 210},  {256, 1024}};
+  int i = 0;
+  for (const auto& [group_size, k] : groups)
+    for (const std::int32_t bits : {4, 8})
+      for (const DType dtype : {DType::bf16, DType::f16}) {
+        const std::int64_t outputs[] = {1, 15, 17, 64, 100, 193};
+        check(format(dtype, bits, group_size), outputs[i++ % 6], k, kNumsOfTokens);
+      }
+}
+
+TEST_F(CudaQuantizedLinearTest, RoundedInputsAndF32EqualReference) {
+  const std::int64_t nums_of_tokens[] = {1, 5, 8, 9, 40, 130};
+  for (const std::int32_t bits : {4, 8})
+    for (const std::int64_t group_size : {32, 100, 256}) {
+      for (const Activations activations : kActivations)
+        check(format(DType::f32, bits, group_size, activations), 37, group_size * 2, nums_of_tokens);
+      for (const DType dtype : {DType::bf16, DType::f16})
+        for (const Activations activations : {Activations::int8_per_group, Activations::int8_per_row})
+          check(format(dtype, bits, group_size, activations), 67, group_size * 3, nums_of_tokens);
+    }
+  check(format(DType::bf16, 8, 1024, Activations::int8_per_row), 130, 1024, nums_of_tokens);
+}
+
+// More tiles of outputs than a card has multiprocessors or warps.
+TEST_F(CudaQuantizedLinearTest, ManyOutputs) {
+  const std::int64_t nums_of_tokens[] = {1, 3, 8, 12, 30, 60};
+  check(format(DType::bf16, 4, 128), 4500, 2048, nums_of_tokens);
+  check(format(DType::f16, 8, 128), 7003, 512, nums_of_tokens);
+  check(format(DType::bf16, 4, 32), 20003, 192, nums_of_tokens);
+  check(format(DType::bf16, 8, 96), 40000, 96, nums_of_tokens);
+}
+
+// More inputs than shared memory has room for.
+TEST_F(CudaQuantizedLinearTest, ManyInputs) {
+  const std::int64_t nums_of_tokens[] = {1, 4, 8, 16, 32, 64};
+  check(format(DType::bf16, 4, 128), 40, 14336, nums_of_tokens);
+  check(format(DType::f16, 8, 64), 72, 11008, nums_of_tokens);
+  check(format(DType::bf16, 8, 14336), 24, 14336, nums_of_tokens);
+}
+
+// The largest sums that a slot can have: all of x at the same end, all weights far from their zeros.
+TEST_F(CudaQuantizedLinearTest, ExtremesAreExact) {
+  for (const std::int32_t bits : {4, 8})
+    for (const std::int64_t k : {32, 512, 1024}) {
+      const MatrixFormat what = format(DType::bf16, bits, k);
+      Weights w = random_weights(*what.quant, 65, k);
+      const auto top = static_cast<std::uint8_t>((1 << bits) - 1);
+      for (std::int64_t n = 0; n < 65; n++) {
+        std::memset(w.q.view().row<std::uint8_t>(n), n % 2 == 0 ? top : 0, static_cast<std::size_t>(k));
+        w.zeros.view().row<std::uint8_t>(n)[0] = n % 3 == 0 ? top : 0;
+      }
+      const Tensor x = zeros(what.dtype, 20, k);
+      for (std::int64_t j = 0; j < 20 * k; j++) set(x, j, j / k % 2 == 0 ? 3.0F : -3.0F);
+      const ref::Matrix product = ref::linear(matrix(x), w.values(), {});
+      const PackedMatrix packed = pack(what, w);
+      const Tensor device_x = upload(x);
+      for (const std::int64_t m : {7, 20})
+        check_linear(device_x.view().rows(0, m), packed, rows_of(product, m), Tolerance::kernel(),
+                     name(what, m, 65, k));
+    }
+}
+
+TEST_F(CudaQuantizedLinearTest, RowsDoNotDependOnCompany) {
+  for (const std::int32_t bits : {4, 8})
+    for (const std::int64_t group_size : {64, 128}) {
+      const MatrixFormat what = format(DType::bf16, bits, group_size);
+      const std::int64_t k = group_size * 12;
+      const Tensor x = upload(random(what.dtype, 64, k));
+      const PackedMatrix w = pack(what, random_weights(*what.quant, 97, k));
+      check_company(x, w, {1, 2, 3, 4, 5, 6, 7, 8}, name(what, 8, 97, k));
+      check_company(x, w, {9, 12, 16}, name(what, 16, 97, k));
+      check_company(x, w, {33, 50, 64}, name(what, 64, 97, k));
+    }
+}
+
+// A NaN or an infinity in a row is the row's result and nobody else's.
+TEST_F(CudaQuantizedLinearTest, WhatIsNotFiniteStaysInItsRow) {
+  const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
+                       -std::numeric_limits<float>::infinity()};
+  int i = 0;
+  for (const std::int32_t bits : {4, 8})
+    for (const Activations activations : kActivations)
+      for (const std::int64_t m : {5, 9, 60}) {
+        const MatrixFormat what = format(DType::bf16, bits, 32, activations);
+        const Weights w = random_weights(*what.quant, 65, 96);
+        for (std::int64_t g = 0; g < 65 * 3; g++) set(w.scales, g, 0.5F);
+        const Tensor x = random(what.dtype, m, 96);
+        set(x, 4 * 96 + 50, bad[i++ % 3]);
+        const Tensor device_x = upload(x), y = poisoned(DType::f32, {m, 65});
+        linear(ctx, device_x, pack(what, w), y);
+        const Tensor result = download(y);
+        for (std::int64_t r = 0; r < m; r++)
+          for (std::int64_t c = 0; c < 65; c++)
+            ASSERT_EQ(std::isfinite(get(result, r * 65 + c)), r != 4)
+                << name(what, m, 65, 96) << " row " << r;
+      }
+}
+
+TEST_F(CudaQuantizedLinearTest, TinyAndZeroInputsAreZero) {
+  for (const std::int32_t bits : {4, 8})
+    for (const Activations activations : kActivations)
+      for (const DType dtype : kFloatTypes) {
+        const MatrixFormat what = format(dtype, bits, 32, activations);
+        const Tensor x = zeros(dtype, 2, 64);
+        set(x, 3, 1e-38F);
+        const Tensor device_x = upload(x), y = poisoned(DType::f32, {2, 3});
+        linear(ctx, device_x, pack(what, random_weights(*what.quant, 3, 64)), y);
+        const Tensor result = download(y);
+        for (std::int64_t j = 0; j < 6; j++) EXPECT_NEAR(get(result, j), 0, 1e-30) << name(what, 2, 3, 64);
+      }
+}
+
+TEST_F(CudaQuantizedLinearTest, NoRowsIsNoWork) {
+  for (const Activations activations : kActivations) {
+    const MatrixFormat what = format(DType::bf16, 4, 8, activations);
+    const PackedMatrix w = pack(what, random_weights(*what.quant, 8, 8));
+    const Tensor x = upload(random(what.dtype, 1, 8)), y = poisoned(DType::f32, {1, 8});
+    linear(ctx, x.view().rows(0, 0), w, y.view().rows(0, 0));
+    expect_poison_around(y, 0, 0, "no rows");
+  }
+}
+
+}  // namespace
+}  // namespace lmdeploy::ops

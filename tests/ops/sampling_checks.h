@@ -1,0 +1,78 @@
+#pragma once
+// What the tests of `sample` on every device compare draws with.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstdint>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "ops/ops.h"
+#include "ops/ref/sampling.h"
+#include "ops/uniform.h"
+
+namespace lmdeploy::ops {
+
+inline ref::SamplingOptions reference_options(const SamplingRow& row) {
+  ref::SamplingOptions o;
+  o.temperature = static_cast<double>(row.temperature);
+  o.top_k = row.top_k;
+  o.top_p = static_cast<double>(row.top_p);
+  o.min_p = static_cast<double>(row.min_p);
+  o.typical_p = static_cast<double>(row.typical_p);
+  o.repetition_penalty = static_cast<double>(row.repetition_penalty);
+  o.presence_penalty = static_cast<double>(row.presence_penalty);
+  o.frequency_penalty = static_cast<double>(row.frequency_penalty);
+  for (const IdBias& bias : row.logit_bias) o.logit_bias[bias.id] = static_cast<double>(bias.bias);
+  o.penalized_ids.assign(row.penalized_ids.begin(), row.penalized_ids.end());
+  for (const IdCount& count : row.answer_counts) o.answer_counts[count.id] = count.count;
+  o.banned_ids.assign(row.banned_ids.begin(), row.banned_ids.end());
+  return o;
+}
+
+inline std::vector<double> distribution(const std::vector<float>& logits, const SamplingRow& row) {
+  return ref::sampling_distribution({logits.begin(), logits.end()}, reference_options(row));
+}
+
+// Pearson's chi-square of draws against the exact distribution: a fair sampler passes the 99.99 % quantile,
+// and the seeds are fixed; tokens of probability 0 never come.
+inline void expect_fair(const std::vector<std::int32_t>& tokens, const std::vector<double>& p,
+                        const std::string& what) {
+  std::vector<double> counts(p.size());
+  for (const std::int32_t token : tokens) counts.at(static_cast<std::size_t>(token))++;
+  double chi_square = 0, degrees = -1;
+  for (std::size_t i = 0; i < p.size(); i++) {
+    if (p[i] == 0) {
+      ASSERT_EQ(counts[i], 0) << what << ", token " << i;
+      continue;
+    }
+    const double mean = p[i] * static_cast<double>(tokens.size());
+    chi_square += (counts[i] - mean) * (counts[i] - mean) / mean;
+    degrees++;
+  }
+  // Wilson and Hilferty's approximation of the quantile.
+  const double spread = 2 / (9 * std::max(degrees, 1.0));
+  const double limit = std::max(degrees, 1.0) * std::pow(1 - spread + 3.72 * std::sqrt(spread), 3);
+  EXPECT_LT(chi_square, limit) << what << ", " << degrees << " degrees of freedom";
+}
+
+// tokens[i] is where the running sum of p, by ascending ids, passes the random number of draw i, but for the
+// rounding of sums.
+inline void expect_exact(const std::vector<std::int32_t>& tokens, const std::vector<double>& p,
+                         std::uint64_t seed, const std::string& what) {
+  constexpr double kRounding = 1e-5;
+  std::vector<double> through(p.size());
+  std::partial_sum(p.begin(), p.end(), through.begin());
+  for (std::size_t i = 0; i < tokens.size(); i++) {
+    const auto token = static_cast<std::size_t>(tokens[i]);
+    ASSERT_LT(token, p.size()) << what << ", draw " << i;
+    ASSERT_GT(p[token], 0) << what << ", draw " << i << ", token " << token;
+    const double position = uniform(seed, i);
+    ASSERT_LE(position, through[token] + kRounding) << what << ", draw " << i << ", token " << token;
+    ASSERT_GE(position, through[token] - p[token] - kRounding)
+        << what << ", draw " << i << ", token " << token;
+  }
+}
+
+}  // namespace lmdeploy::ops

@@ -19,6 +19,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "model/compute_context.h"
 #include "model/registry.h"
 #include "ops/ops.h"
@@ -141,6 +142,7 @@ int main(int argc, char** argv) {
     return 2;
   }
   try {
+    init_log("WARNING");  // beside the answer, which goes to stdout
     const Device device = argc == 5 ? parse_device(argv[4]) : Device::cpu;
     std::cout << answer(argv[1], parse_dtype(argv[2]), device, Json::parse(std::cin)) << '\n';
   } catch (const std::exception& error) {

@@ -113,17 +113,20 @@ void weigh_rows(const AttentionTile& t, const Block& block, std::int64_t first_r
   }
 }
 
-template <class T>
-void add_scores(const AttentionTile& t, const Operand<T>& keys) {
+template <class Block>
+void add_scores(const AttentionTile& t, const Block& block) {
+  using T = typename Block::Type;
   Matmul dot;
   dot.x = t.q;
   dot.x_stride = t.head_dim;
-  keys.put_into(dot);
   dot.num_steps = t.head_dim / kPairOf<T>;
   dot.y = t.scores;
   dot.y_stride = kTokenBlock;
   dot.num_rows = t.num_rows;
   dot.end_column = kTokenBlock;
+  if constexpr (Block::kQuantized)
+    if (block.multiply_keys(dot)) return;
+  block.keys().put_into(dot);
   multiply<T>(dot);
 }
 
@@ -139,9 +142,11 @@ void add_values(const AttentionTile& t, const Block& block, std::int64_t num_tok
   sum.accumulate = true;
   for (std::int64_t column = 0; column < t.head_dim; column += kBlockColumns) {
     const std::int64_t left = t.head_dim - column, width = left < kBlockColumns ? left : kBlockColumns;
-    block.values(column, width, num_tokens).put_into(sum);
     sum.y = acc + column;
     sum.end_column = width;
+    if constexpr (Block::kQuantized)
+      if (block.multiply_values(sum, column, width)) continue;
+    block.values(column, width, num_tokens).put_into(sum);
     multiply<T>(sum);
   }
 }
@@ -149,7 +154,7 @@ void add_values(const AttentionTile& t, const Block& block, std::int64_t num_tok
 template <class Block>
 void attend(const AttentionTile& t, std::int64_t first_token, const SoftmaxState& state) {
   const Block block(t);
-  add_scores(t, block.keys());
+  add_scores(t, block);
   for (std::int64_t row = 0; row < t.num_rows; row += kLanes) weigh_rows(t, block, row, first_token, state);
   // Slots past the last visible token may hold anything, NaN included: the loop ends before them. (The other
   // half of the last pair was zeroed when its token was stored; codes are always numbers.)

@@ -65,6 +65,42 @@ void unpack_row(const std::uint8_t* from, std::int64_t num_pairs, T* to, const U
   if (is_float && has_high) copy(kTight.second + kTight.high, row.second + row.high);
 }
 
+// multiply() of few rows by 64 columns of codes of 8 bits as they lie, 128 bytes a step: they pass from
+// memory to the products in registers, in the same order of sums.
+template <int kRows, class T>
+void multiply_codes(const Matmul& m, const std::uint8_t* codes) {
+  constexpr int kVectors = kBlockColumns / kLanes;
+  const T* x = static_cast<const T*>(m.x);
+  const char* next = m.next != nullptr ? m.next : reinterpret_cast<const char*>(codes);
+  const std::int64_t next_step = m.next != nullptr ? m.next_bytes / m.num_steps : 0;
+  Vec acc[kRows][kVectors];
+  begin_tile(acc, m, m.y, 0, false, [](const float* p, int j) { return load(p + j * kLanes); });
+  for (std::int64_t step = 0; step < m.num_steps; step++) {
+    for (std::int64_t line = 0; line < 2 * kBlockColumns; line += 64) __builtin_prefetch(next + line);
+#pragma GCC unroll 8
+    for (int j = 0; j < kVectors; j++) {
+      const VecInt pairs = pairs_of_bytes(codes + j * 2 * kLanes, T{});
+#pragma GCC unroll 8
+      for (int r = 0; r < kRows; r++) acc[r][j] = dot_pairs(acc[r][j], splat_pair(x + r * m.x_stride), pairs);
+    }
+    x += 2;
+    codes += 2 * kBlockColumns;
+    next += next_step;
+  }
+  end_tile(acc, m, m.y, [](float* p, int j, Vec v) { store(p + j * kLanes, v); });
+}
+
+// False where there are more rows.
+template <int kRows, class T>
+bool multiply_codes_of_few(const Matmul& m, const std::uint8_t* codes) {
+  if (m.num_rows == kRows) {
+    multiply_codes<kRows, T>(m, codes);
+    return true;
+  }
+  if constexpr (kRows > 1) return multiply_codes_of_few<kRows - 1, T>(m, codes);
+  return false;
+}
+
 template <class T, int kBits>
 class QuantizedBlock {
  public:
@@ -77,6 +113,23 @@ class QuantizedBlock {
         values_(keys_ + kParameterBytes + num_key_rows() * kRowBytes) {
     read_parameters(keys_, key_scales_, key_offsets_);
     read_parameters(values_, value_scales_, value_offsets_);
+  }
+
+  // The product with few rows, or false: then keys() and values() are to be multiplied.
+  bool multiply_keys(Matmul m) const {
+    if constexpr (kMultipliesCodes) {
+      set_next(m, reinterpret_cast<const char*>(values_), values_ - keys_);
+      return multiply_codes_of_few<kMaxTileRows, T>(m, keys_ + kParameterBytes);
+    }
+    return false;
+  }
+  bool multiply_values(Matmul m, std::int64_t column, std::int64_t width) const {
+    if constexpr (kMultipliesCodes) {
+      if (width != kBlockColumns) return false;
+      set_next(m, next_keys(column), bytes_of_next_keys());
+      return multiply_codes_of_few<kMaxTileRows, T>(m, values_ + kParameterBytes + column * kTokenBlock);
+    }
+    return false;
   }
 
   Operand<T> keys() const {
@@ -95,10 +148,7 @@ class QuantizedBlock {
     const std::uint8_t* row = values_ + kParameterBytes + column * kTokenBlock * kBits / 8;
     for (std::int64_t token = 0; token < num_tokens; token += 2, row += row_bytes)
       unpack_row<T, kBits>(row, row_bytes / 2, to + token * stride, {stride, width / 2 * kPairOf<T>});
-    const std::int64_t num_blocks = (t_.head_dim + kBlockColumns - 1) / kBlockColumns;
-    const std::int64_t share = (values_ - keys_) / num_blocks;
-    const char* const next = t_.next == nullptr ? nullptr : t_.next + column / kBlockColumns * share;
-    return {to, stride * kPairOf<T>, 0, next, share};
+    return {to, stride * kPairOf<T>, 0, next_keys(column), bytes_of_next_keys()};
   }
 
   Vec score(Vec dot, float query_sum, int j) const {
@@ -117,6 +167,20 @@ class QuantizedBlock {
   static constexpr std::int64_t kRowBytes = 2 * kTokenBlock;  // of K
   static constexpr std::int64_t kDimensions = 16 / kBits;     // in a row of K
   static constexpr float kCenter = 1 << (kBits - 1);
+
+  static constexpr bool kMultipliesCodes = kBf16Dot && kBits == 8 && std::is_same_v<T, bf16_t>;
+
+  static void set_next(Matmul& m, const char* next, std::int64_t bytes) {
+    m.next = next;
+    m.next_bytes = bytes;
+  }
+  // Each block of columns of the values fetches its share of the keys that come next, or of nothing.
+  std::int64_t bytes_of_next_keys() const {
+    return (values_ - keys_) / ((t_.head_dim + kBlockColumns - 1) / kBlockColumns);
+  }
+  const char* next_keys(std::int64_t column) const {
+    return t_.next == nullptr ? nullptr : t_.next + column / kBlockColumns * bytes_of_next_keys();
+  }
 
   std::int64_t num_key_rows() const { return (t_.head_dim + kDimensions - 1) / kDimensions; }
 

@@ -65,12 +65,15 @@ inline Vec dot_pairs(Vec acc, VecInt x, VecInt w) {
   return reinterpret_cast<Vec>(_mm512_dpbf16_ps(reinterpret_cast<__m512>(acc), reinterpret_cast<__m512bh>(x),
                                                 reinterpret_cast<__m512bh>(w)));
 }
-// 32 signed bytes as bf16.
-inline void unpack_bytes(const std::uint8_t* from, bf16_t* to) {
+// 32 signed bytes as 16 pairs of bf16.
+inline VecInt pairs_of_bytes(const std::uint8_t* from, bf16_t) {
   const __m128i* bytes = reinterpret_cast<const __m128i*>(from);
   const __m512 low = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(bytes)));
   const __m512 high = _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(bytes + 1)));
-  _mm512_storeu_si512(to, reinterpret_cast<__m512i>(_mm512_cvtne2ps_pbh(high, low)));
+  return reinterpret_cast<VecInt>(_mm512_cvtne2ps_pbh(high, low));
+}
+inline void unpack_bytes(const std::uint8_t* from, bf16_t* to) {
+  _mm512_storeu_si512(to, reinterpret_cast<__m512i>(pairs_of_bytes(from, bf16_t{})));
 }
 // The low and the high nibbles of 32 bytes, minus 8, as bf16. vpermw takes five bits of an index: the table
 // holds its 16 values twice, and what lies above a low nibble does not matter.

@@ -145,10 +145,11 @@ class Decoder::Pass {
     const DecoderLayer& layer = model_.weights_.layers[layer_idx];
     layer.input_norm.apply(ctx_, rows(residual_), rows(normed_));
     if (!see(LinearInput::qkv, rows(normed_))) return {};
-    layer.attention.project(ctx_, rows(normed_), rows(rope_table_), rows(qkv_));
-    ops::store_kv(ctx_, layer.attention.key(rows(qkv_)), layer.attention.value(rows(qkv_)), slots_,
-                  pool_.layer(static_cast<int>(layer_idx)));
-    return layer.attention.query(rows(qkv_));
+    layer.attention.project(ctx_, rows(normed_), rows(qkv_));
+    const View query = layer.attention.query(rows(qkv_));
+    ops::rope_and_store(ctx_, query, layer.attention.key(rows(qkv_)), layer.attention.value(rows(qkv_)),
+                        rows(rope_table_), slots_, pool_.layer(static_cast<int>(layer_idx)));
+    return query;
   }
 
   // Behind the last layer's keys only the tokens whose logits are wanted matter: drops the other rows of the

@@ -40,13 +40,11 @@ View Attention::heads(const View& qkv_rows, std::int32_t first, std::int32_t cou
   return {data, DType::f32, Shape{qkv_rows.dim(0), count, head_dim}, qkv_rows.row_stride};
 }
 
-void Attention::project(Ctx& ctx, const View& x, const View& rope_table, const View& qkv_rows) const {
+void Attention::project(Ctx& ctx, const View& x, const View& qkv_rows) const {
   qkv.apply(ctx, x, qkv_rows);
   const View q = query(qkv_rows), k = key(qkv_rows);
   if (q_norm) q_norm->apply(ctx, q, q);
   if (k_norm) k_norm->apply(ctx, k, k);
-  ops::rope(ctx, q, rope_table);
-  ops::rope(ctx, k, rope_table);
 }
 
 std::int64_t Attention::bytes() const {

@@ -49,8 +49,8 @@ struct Attention {
   View key(const View& qkv_rows) const { return heads(qkv_rows, num_heads, num_kv_heads); }
   View value(const View& qkv_rows) const { return heads(qkv_rows, num_heads + num_kv_heads, num_kv_heads); }
 
-  // x: [m, hidden_size]; qkv_rows gets the heads, normed and rotated by rope_table [m, head_dim].
-  void project(Ctx& ctx, const View& x, const View& rope_table, const View& qkv_rows) const;
+  // x: [m, hidden_size]; qkv_rows gets the heads, normed but not rotated yet.
+  void project(Ctx& ctx, const View& x, const View& qkv_rows) const;
   std::int64_t bytes() const;
 
  private:

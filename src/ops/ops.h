@@ -45,6 +45,10 @@ void rope(Ctx& ctx, const View& x, const View& table);
 
 // Writes k and v, [m, g, d] f32, to the slots of one layer's cache; slot = block * block_len + offset.
 void store_kv(Ctx& ctx, const View& k, const View& v, const Indices& slots, const KvLayer& cache);
+// What lies between a layer's projection and its attention: rope of q and k, and store_kv of the rotated k. k
+// is scratch and has either form afterwards. q: [m, h, d] f32; table: [m, d] from rope_table.
+void rope_and_store(Ctx& ctx, const View& q, const View& k, const View& v, const View& table,
+                    const Indices& slots, const KvLayer& cache);
 // The keys of these slots, [m, g, d] f32, of a cache that is not quantised.
 void read_keys(Ctx& ctx, const KvLayer& cache, const Indices& slots, const View& y);
 

@@ -36,6 +36,25 @@ void store_kv(Ctx& ctx, const View& k, const View& v, const Indices& slots, cons
   cpu::store_kv(ctx, k, v, slots.host, cache);
 }
 
+void rope_and_store(Ctx& ctx, const View& q, const View& k, const View& v, const View& table,
+                    const Indices& slots, const KvLayer& cache) {
+  check_device(ctx, "rope_and_store");
+  check_layer(cache, "rope_and_store");
+  ShapeMatcher match("rope_and_store");
+  bind_cache(match, slots, cache);
+  match("q", q, "mhd", {DType::f32});
+  match("k", k, "mgd", {DType::f32});
+  match("v", v, "mgd", {DType::f32});
+  match("table", table, "md", {DType::f32});
+  check_slots(slots.host, cache, "rope_and_store");
+  if (only_plans(ctx)) return;
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda) return cuda::rope_and_store(ctx, q, k, v, table, slots, cache);
+  cpu::rope(ctx, q, table);
+  cpu::rope(ctx, k, table);
+  cpu::store_kv(ctx, k, v, slots.host, cache);
+}
+
 void read_keys(Ctx& ctx, const KvLayer& cache, const Indices& slots, const View& y) {
   check_device(ctx, "read_keys");
   check_layer(cache, "read_keys");

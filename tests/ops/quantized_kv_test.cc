@@ -119,6 +119,32 @@ TEST_P(QuantizedKvTest, KeysAreReadBack) {
   }
 }
 
+TEST_P(QuantizedKvTest, RopeAndStoreIsRopeAndStoreKv) {
+  for (const std::int32_t bits : {0, 8, 4}) {
+    make_cache(DType::bf16, {4, 2, 80}, 64, 1, bits);
+    const auto heads_of = [](const Tensor& x, std::int64_t count) {
+      return View(x.view().data, DType::f32, {5, count, 80});
+    };
+    const auto copy_of = [](const View& view) {
+      Tensor copy = zeros(DType::f32, view.dim(0), view.dim(1));
+      std::memcpy(copy.view().data, view.data, static_cast<std::size_t>(view.bytes()));
+      return copy;
+    };
+    const Tensor table = random(DType::f32, 5, 80), q = random(DType::f32, 5, 320), same_q = copy_of(q),
+                 k = random(DType::f32, 5, 160), same_k = copy_of(k), v = random(DType::f32, 5, 160);
+    const std::vector<std::int32_t> slots = {7, 3, 63, 0, 1};
+    rope(ctx, heads_of(q, 4), table);
+    rope(ctx, heads_of(k, 2), table);
+    store_kv(ctx, heads_of(k, 2), heads_of(v, 2), slots, cache);
+    const auto* bytes = memory.view().as<std::uint8_t>();
+    const std::vector<std::uint8_t> stored(bytes, bytes + memory.view().bytes());
+    forget();
+    rope_and_store(ctx, heads_of(same_q, 4), heads_of(same_k, 2), heads_of(v, 2), table, slots, cache);
+    EXPECT_EQ(std::memcmp(memory.view().data, stored.data(), stored.size()), 0) << bits;
+    EXPECT_EQ(std::memcmp(same_q.view().data, q.view().data, static_cast<std::size_t>(q.view().bytes())), 0);
+  }
+}
+
 INSTANTIATE_FOR_ISAS(QuantizedKvTest);
 
 }  // namespace

@@ -1,4 +1,5 @@
 #include "ops/cuda/attention_splits.cuh"
+#include "ops/cuda/chained_launch.cuh"
 
 namespace lmdeploy::ops::cuda {
 namespace {
@@ -18,6 +19,8 @@ __device__ float largest_score(const AttentionArguments& a, const Sequence& seq,
 // Grid: rows, kv heads, sequences. Threads: quads of columns, times every kGroups-th part.
 template <int kHeadDim>
 __global__ void __launch_bounds__(kThreads) combine_parts(const __grid_constant__ AttentionArguments a) {
+  let_successor_start();
+  wait_for_predecessor();
   constexpr int kQuads = kHeadDim / 4, kGroups = kThreads / kQuads;
   __shared__ float4 sums[kGroups][kQuads];
   __shared__ float weights[kGroups];
@@ -63,10 +66,11 @@ cudaError_t launch_combine_attention(const AttentionArguments& a, cudaStream_t s
   const int num_rows = a.group < a.max_decode_rows ? a.group : a.max_decode_rows;
   const dim3 grid(static_cast<unsigned>(num_rows), static_cast<unsigned>(a.cache.num_kv_heads),
                   static_cast<unsigned>(a.num_seqs));
-  if (!with_traits(a.cache,
-                   [&]<class Kv>(Kv) { combine_parts<Kv::kHeadDim><<<grid, kThreads, 0, stream>>>(a); }))
-    return cudaErrorInvalidValue;
-  return cudaGetLastError();
+  cudaError_t status = cudaErrorInvalidValue;
+  with_traits(a.cache, [&]<class Kv>(Kv) {
+    status = launch_chained(combine_parts<Kv::kHeadDim>, grid, kThreads, 0, stream, a);
+  });
+  return status;
 }
 
 }  // namespace lmdeploy::ops::cuda

@@ -36,13 +36,18 @@ bool waits_for_predecessor(void (*kernel)(Parameters...)) {
          attributes.binaryVersion >= 90;
 }
 
+inline cudaLaunchAttribute overlap_attribute() {
+  cudaLaunchAttribute overlap{};
+  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
+  overlap.val.programmaticStreamSerializationAllowed = 1;
+  return overlap;
+}
+
 // Puts a kernel that begins with wait_for_predecessor() on the stream.
 template <class... Parameters, class... Arguments>
 cudaError_t launch_chained(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
                            cudaStream_t stream, Arguments&&... arguments) {
-  cudaLaunchAttribute overlap{};
-  overlap.id = cudaLaunchAttributeProgrammaticStreamSerialization;
-  overlap.val.programmaticStreamSerializationAllowed = 1;
+  cudaLaunchAttribute overlap = overlap_attribute();
   cudaLaunchConfig_t config{};
   config.gridDim = grid;
   config.blockDim = block;

@@ -26,6 +26,8 @@ void rope_table(Ctx& ctx, const Indices& positions, std::span<const float> inv_f
                 const View& y);
 void rope(Ctx& ctx, const View& x, const View& table);
 void store_kv(Ctx& ctx, const View& k, const View& v, const Indices& slots, const KvLayer& cache);
+void rope_and_store(Ctx& ctx, const View& q, const View& k, const View& v, const View& table,
+                    const Indices& slots, const KvLayer& cache);
 void read_keys(Ctx& ctx, const KvLayer& cache, const Indices& slots, const View& y);
 void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y);
 void silu_mul(Ctx& ctx, const View& x, const View& y);

@@ -1,6 +1,7 @@
 // Up to 8 tokens against a matrix of floats. As in quantized_gemv_kernel.cu, where the reasons are, a block
 // owns tiles of 16 outputs and its warps share the inputs; here a lane finds its part of a tile in rows g and
 // g + 8 of the matrix itself.
+#include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/gemv_kernel.h"
 #include "ops/cuda/mma_tiles.cuh"
 
@@ -55,6 +56,7 @@ __device__ void multiply_unit(const FloatUnit& unit, const T* x, float (&sums)[2
 
 template <class T, bool kStageInputs>
 __global__ void __launch_bounds__(kMaxWarps * 32, 1) gemv(const Arguments a) {
+  let_successor_start();
   extern __shared__ uint4 shared[];
   const int m = a.gemv.m;
   T* staged = reinterpret_cast<T*>(shared);  // [m][x_stride]
@@ -77,6 +79,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1) gemv(const Arguments a) {
 #pragma unroll
   for (int i = 0; i < kDepth; i++) fetch(units[i]);
 
+  wait_for_predecessor();
   const T* x = static_cast<const T*>(a.gemv.x);
   std::int64_t x_stride = a.gemv.x_stride;
   if constexpr (kStageInputs) {
@@ -108,6 +111,15 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1) gemv(const Arguments a) {
   }
 }
 
+// Weights that were just made are there once the kernel before has ended, as that of an ordinary launch has.
+template <class Arguments>
+cudaError_t launch_after(bool weights_are_new, void (*kernel)(Arguments), unsigned num_blocks,
+                         int num_threads, std::size_t shared_bytes, cudaStream_t stream, const Arguments& a) {
+  if (!weights_are_new) return launch_chained(kernel, num_blocks, num_threads, shared_bytes, stream, a);
+  kernel<<<num_blocks, num_threads, shared_bytes, stream>>>(a);
+  return cudaGetLastError();
+}
+
 template <class T, bool kStageInputs>
 cudaError_t launch(const Arguments& a, int num_multiprocessors, std::size_t shared_bytes,
                    cudaStream_t stream) {
@@ -119,13 +131,15 @@ cudaError_t launch(const Arguments& a, int num_multiprocessors, std::size_t shar
   const int num_blocks = a.num_tiles < static_cast<std::uint32_t>(num_multiprocessors)
                              ? static_cast<int>(a.num_tiles)
                              : num_multiprocessors;
-  kernel<<<num_blocks, num_warps * 32, shared_bytes, stream>>>(a);
-  return cudaGetLastError();
+  return launch_after(a.gemv.w_is_new, kernel, static_cast<unsigned>(num_blocks), num_warps * 32,
+                      shared_bytes, stream, a);
 }
 
 // A warp for each output. What of x it reads others read too: the caches have it.
 template <class T>
 __global__ void plain_gemv(const FloatGemv a) {
+  let_successor_start();
+  wait_for_predecessor();
   const std::int64_t row = std::int64_t{blockIdx.x} * (blockDim.x / 32) + threadIdx.x / 32;
   if (row >= a.n) return;
   const int lane = threadIdx.x % 32;
@@ -149,6 +163,8 @@ __global__ void plain_gemv(const FloatGemv a) {
 
 // The same of f32 in rows aligned to 16 bytes.
 __global__ void plain_gemv_of_float4(const FloatGemv a) {
+  let_successor_start();
+  wait_for_predecessor();
   const std::int64_t row = std::int64_t{blockIdx.x} * (blockDim.x / 32) + threadIdx.x / 32;
   if (row >= a.n) return;
   const int lane = threadIdx.x % 32;
@@ -161,7 +177,7 @@ __global__ void plain_gemv_of_float4(const FloatGemv a) {
 #pragma unroll
     for (int token = 0; token < kTileTokens; token++)
       if (token < a.m) {
-        const float4 v = __ldg(reinterpret_cast<const float4*>(x + token * a.x_stride) + i);
+        const float4 v = reinterpret_cast<const float4*>(x + token * a.x_stride)[i];
         sums[token] =
             fmaf(weight.x, v.x, fmaf(weight.y, v.y, fmaf(weight.z, v.z, fmaf(weight.w, v.w, sums[token]))));
       }
@@ -208,13 +224,14 @@ cudaError_t launch_plain_gemv(const FloatGemv& gemv, cudaStream_t stream) {
   constexpr int kWarps = 8;
   const auto num_blocks = static_cast<unsigned>(divide_up(gemv.n, kWarps));
   if (gemv.dtype == DType::f32 && aligned(gemv.x, gemv.x_stride * 4) && aligned(gemv.w, gemv.k * 4)) {
-    plain_gemv_of_float4<<<num_blocks, kWarps * 32, 0, stream>>>(gemv);
-  } else {
-    with_float_type(gemv.dtype, [&](auto type) {
-      plain_gemv<decltype(type)><<<num_blocks, kWarps * 32, 0, stream>>>(gemv);
-    });
+    return launch_after(gemv.w_is_new, plain_gemv_of_float4, num_blocks, kWarps * 32, 0, stream, gemv);
   }
-  return cudaGetLastError();
+  cudaError_t status = cudaSuccess;
+  with_float_type(gemv.dtype, [&](auto type) {
+    status =
+        launch_after(gemv.w_is_new, plain_gemv<decltype(type)>, num_blocks, kWarps * 32, 0, stream, gemv);
+  });
+  return status;
 }
 
 }  // namespace lmdeploy::ops::cuda

@@ -12,6 +12,7 @@ struct FloatGemv {
   const void* x = nullptr;   // [m, k]
   std::int64_t x_stride = 0;
   const void* w = nullptr;  // [n, k], rows without gaps
+  bool w_is_new = false;    // by a kernel that may still run; else w is read while that one does
   int m = 0;
   std::int64_t n = 0, k = 0;
   LinearOutput out;

@@ -53,9 +53,24 @@ View aligned(Ctx& ctx, const View& x) {
   return copy.columns(0, k);
 }
 
-// Rows of the weights as floats of x's type, w: [n, k].
-void float_gemv(Ctx& ctx, const View& x, const void* w, std::int64_t n, const LinearOutput& out) {
-  FloatGemv gemv{x.dtype, x.data, x.row_stride, w, static_cast<int>(x.dim(0)), n, x.dim(1), out};
+// Rows of the weights as floats of x's type.
+struct FloatWeights {
+  const void* data;  // [n, k]
+  std::int64_t n;
+  bool are_new;  // made by the kernel before
+};
+
+void float_gemv(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutput& out) {
+  FloatGemv gemv;
+  gemv.dtype = x.dtype;
+  gemv.x = x.data;
+  gemv.x_stride = x.row_stride;
+  gemv.w = w.data;
+  gemv.w_is_new = w.are_new;
+  gemv.m = static_cast<int>(x.dim(0));
+  gemv.n = w.n;
+  gemv.k = x.dim(1);
+  gemv.out = out;
   const bool on_tensor_cores = x.dtype != DType::f32 && x.dim(1) % 8 == 0;
   if (!on_tensor_cores) return CUDA_CHECK(launch_plain_gemv(gemv, stream_of(ctx)));
   const Workspace::Scope scope(*ctx.workspace);
@@ -67,27 +82,27 @@ void float_gemv(Ctx& ctx, const View& x, const void* w, std::int64_t n, const Li
 }
 
 // By cuBLASLt; false where it has no kernel for these shapes. out.bias must be none.
-bool float_gemm(Ctx& ctx, const View& x, const void* w, std::int64_t n, const LinearOutput& out) {
+bool float_gemm(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutput& out) {
   const std::int64_t k = x.dim(1);
   if (k * static_cast<std::int64_t>(dtype_bytes(x.dtype)) % 16 != 0) return false;
   const Workspace::Scope scope(*ctx.workspace);
   const View rows = aligned(ctx, x);
-  return cublas_matmul(
-      ctx, {x.dtype, x.dim(0), n, k, rows.data, rows.row_stride, w, out.y, out.stride, out.accumulate});
+  return cublas_matmul(ctx, {x.dtype, x.dim(0), w.n, k, rows.data, rows.row_stride, w.data, out.y, out.stride,
+                             out.accumulate});
 }
 
 // out.row_scales must be none.
-void float_linear(Ctx& ctx, const View& x, const void* w, std::int64_t n, LinearOutput out) {
+void float_linear(Ctx& ctx, const View& x, const FloatWeights& w, LinearOutput out) {
   const std::int64_t m = x.dim(0);
-  if (m <= kMaxGemvTokens) return float_gemv(ctx, x, w, n, out);
+  if (m <= kMaxGemvTokens) return float_gemv(ctx, x, w, out);
   if (out.bias != nullptr) {
-    CUDA_CHECK(launch_add_bias(out, m, n, stream_of(ctx)));
+    CUDA_CHECK(launch_add_bias(out, m, w.n, stream_of(ctx)));
     out.bias = nullptr;
     out.accumulate = true;
   }
-  if (float_gemm(ctx, x, w, n, out)) return;
+  if (float_gemm(ctx, x, w, out)) return;
   for (std::int64_t row = 0; row < m; row += kMaxGemvTokens)
-    float_gemv(ctx, x.rows(row, std::min<std::int64_t>(kMaxGemvTokens, m - row)), w, n, out.rows(row));
+    float_gemv(ctx, x.rows(row, std::min<std::int64_t>(kMaxGemvTokens, m - row)), w, out.rows(row));
 }
 
 // The weights as floats of x's type, piece by piece.
@@ -100,7 +115,7 @@ void dequantized_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& 
   for (std::int64_t row = 0; row < w.layout.n; row += num_rows) {
     const std::int64_t count = std::min(num_rows, w.layout.n - row);
     CUDA_CHECK(launch_dequantize_slice(w, row, count, x.dtype, slice.data, stream_of(ctx)));
-    float_linear(ctx, x, slice.data, count, out.columns(row));
+    float_linear(ctx, x, {slice.data, count, true}, out.columns(row));
   }
 }
 
@@ -193,7 +208,7 @@ void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const
   if (w.format.quant)
     quantized_linear(ctx, x, w, out);
   else
-    float_linear(ctx, x, w.data.view().data, w.n, out);
+    float_linear(ctx, x, {w.data.view().data, w.n, false}, out);
 }
 
 }  // namespace lmdeploy::ops::cuda

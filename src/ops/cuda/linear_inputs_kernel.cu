@@ -1,6 +1,7 @@
 #include <cuda_bf16.h>
 #include <cuda_fp16.h>
 
+#include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/device_float.cuh"
 #include "ops/cuda/linear_inputs_kernel.h"
 #include "ops/cuda/mma_tiles.cuh"
@@ -16,6 +17,8 @@ struct Padding {
 
 template <class X, class Y>
 __global__ void pad_inputs(const LinearInputs a, const Padding padding, Y* y) {
+  let_successor_start();
+  wait_for_predecessor();
   const std::int64_t column = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (column >= padding.padded_k) return;
   const std::int64_t group = column / padding.padded_group, in_group = column % padding.padded_group;
@@ -64,6 +67,8 @@ __device__ float rounded(float x, const Int8Scale& scale) {
 // A block for each span of a row.
 template <class X>
 __global__ void round_inputs(const LinearInputs a, std::int64_t span, float* y) {
+  let_successor_start();
+  wait_for_predecessor();
   const std::int64_t num_spans = a.k / span, row = blockIdx.x / num_spans,
                      first = blockIdx.x % num_spans * span;
   const X* x = static_cast<const X*>(a.x) + row * a.stride + first;
@@ -74,6 +79,8 @@ __global__ void round_inputs(const LinearInputs a, std::int64_t span, float* y) 
 
 template <class X>
 __global__ void int8_inputs(const LinearInputs a, X* y, float* scales) {
+  let_successor_start();
+  wait_for_predecessor();
   const std::int64_t row = blockIdx.x;
   const X* x = static_cast<const X*>(a.x) + row * a.stride;
   const Int8Scale scale = int8_scale(largest_magnitude(x, a.k));
@@ -84,6 +91,8 @@ __global__ void int8_inputs(const LinearInputs a, X* y, float* scales) {
 
 __global__ void add_slices(const float* partial, int num_slices, std::int64_t m, std::int64_t n,
                            const LinearOutput out) {
+  let_successor_start();
+  wait_for_predecessor();
   const std::int64_t column = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (column >= n) return;
   for (std::int64_t row = blockIdx.y; row < m; row += gridDim.y) {
@@ -104,38 +113,43 @@ cudaError_t launch_pad_inputs(const LinearInputs& inputs, std::int64_t group_siz
                               std::int64_t padded_k, DType y_dtype, void* y, cudaStream_t stream) {
   const Padding padding{group_size, padded_group, padded_k};
   const dim3 grid = grid_of(inputs.m, padded_k);
+  cudaError_t status = cudaSuccess;
   with_float_type(inputs.dtype, [&](auto x) {
     using X = decltype(x);
     if (y_dtype == DType::f32)
-      pad_inputs<X, float><<<grid, kThreads, 0, stream>>>(inputs, padding, static_cast<float*>(y));
+      status = launch_chained(pad_inputs<X, float>, grid, kThreads, 0, stream, inputs, padding,
+                              static_cast<float*>(y));
     else
-      pad_inputs<X, X><<<grid, kThreads, 0, stream>>>(inputs, padding, static_cast<X*>(y));
+      status =
+          launch_chained(pad_inputs<X, X>, grid, kThreads, 0, stream, inputs, padding, static_cast<X*>(y));
   });
-  return cudaGetLastError();
+  return status;
 }
 
 cudaError_t launch_round_inputs(const LinearInputs& inputs, std::int64_t span, float* y,
                                 cudaStream_t stream) {
   const auto num_blocks = static_cast<unsigned>(inputs.m * (inputs.k / span));
+  cudaError_t status = cudaSuccess;
   with_float_type(inputs.dtype, [&](auto x) {
-    round_inputs<decltype(x)><<<num_blocks, kThreads, 0, stream>>>(inputs, span, y);
+    status = launch_chained(round_inputs<decltype(x)>, num_blocks, kThreads, 0, stream, inputs, span, y);
   });
-  return cudaGetLastError();
+  return status;
 }
 
 cudaError_t launch_int8_inputs(const LinearInputs& inputs, void* y, float* scales, cudaStream_t stream) {
+  const auto num_blocks = static_cast<unsigned>(inputs.m);
+  cudaError_t status = cudaSuccess;
   with_float_type(inputs.dtype, [&](auto x) {
     using X = decltype(x);
-    int8_inputs<X>
-        <<<static_cast<unsigned>(inputs.m), kThreads, 0, stream>>>(inputs, static_cast<X*>(y), scales);
+    status =
+        launch_chained(int8_inputs<X>, num_blocks, kThreads, 0, stream, inputs, static_cast<X*>(y), scales);
   });
-  return cudaGetLastError();
+  return status;
 }
 
 cudaError_t launch_add_slices(const float* partial, int num_slices, std::int64_t m, std::int64_t n,
                               const LinearOutput& out, cudaStream_t stream) {
-  add_slices<<<grid_of(m, n), kThreads, 0, stream>>>(partial, num_slices, m, n, out);
-  return cudaGetLastError();
+  return launch_chained(add_slices, grid_of(m, n), kThreads, 0, stream, partial, num_slices, m, n, out);
 }
 
 cudaError_t launch_add_bias(const LinearOutput& out, std::int64_t m, std::int64_t n, cudaStream_t stream) {

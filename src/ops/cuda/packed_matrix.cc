@@ -28,11 +28,13 @@ void copy_rows(const Ctx& ctx, const View& from, void* to) {
   CUDA_CHECK(cudaStreamSynchronize(stream_of(ctx)));
 }
 
-// f(first, count) for slices of rows, in order; a row needs so many bytes of scratch.
+// f(first, count) for slices of rows, in order; a row needs so many bytes of scratch. What f puts on the
+// stream has ended when this returns: products read their weights while the kernel before them still runs.
 template <class F>
-void for_slices(std::int64_t num_rows, std::int64_t row_bytes, const F& f) {
+void for_slices(const Ctx& ctx, std::int64_t num_rows, std::int64_t row_bytes, const F& f) {
   const std::int64_t at_once = std::max(kTileRows, kSliceBytes / row_bytes / kTileRows * kTileRows);
   for (std::int64_t row = 0; row < num_rows; row += at_once) f(row, std::min(at_once, num_rows - row));
+  CUDA_CHECK(cudaStreamSynchronize(stream_of(ctx)));
 }
 
 // Integers of a slice, on the card.
@@ -76,7 +78,7 @@ void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t 
   if (source.dim(0) == 0) return;
   if (source.dtype == matrix.dtype()) return copy_rows(ctx, source, to);
   const auto from_bytes = static_cast<std::int64_t>(dtype_bytes(source.dtype));
-  for_slices(source.dim(0), matrix.k * from_bytes, [&](std::int64_t row, std::int64_t count) {
+  for_slices(ctx, source.dim(0), matrix.k * from_bytes, [&](std::int64_t row, std::int64_t count) {
     const Workspace::Scope scope(*ctx.workspace);
     const View slice = ctx.workspace->take(source.dtype, {count, matrix.k});
     copy_rows(ctx, source.rows(row, count), slice.data);
@@ -89,7 +91,7 @@ void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t 
 void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& matrix,
                          std::int64_t first_row) {
   const QuantizedMatrixPointers to = quantized_matrix(matrix);
-  for_slices(source.q.dim(0), Slice::row_bytes(to.layout), [&](std::int64_t row, std::int64_t count) {
+  for_slices(ctx, source.q.dim(0), Slice::row_bytes(to.layout), [&](std::int64_t row, std::int64_t count) {
     const Workspace::Scope scope(*ctx.workspace);
     const Slice slice(ctx, to.layout, count);
     copy_rows(ctx, source.q.rows(row, count), slice.q.data);
@@ -102,7 +104,7 @@ void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& ma
 void quantize_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row) {
   const QuantizedMatrixPointers to = quantized_matrix(matrix);
   const std::int64_t row_bytes = matrix.k * static_cast<std::int64_t>(dtype_bytes(source.dtype));
-  for_slices(source.dim(0), row_bytes + Slice::row_bytes(to.layout),
+  for_slices(ctx, source.dim(0), row_bytes + Slice::row_bytes(to.layout),
              [&](std::int64_t row, std::int64_t count) {
                const Workspace::Scope scope(*ctx.workspace);
                const View floats = ctx.workspace->take(source.dtype, {count, matrix.k});

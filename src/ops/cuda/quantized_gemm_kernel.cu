@@ -2,6 +2,7 @@
 // but here every warp works alone: it takes tiles of outputs with all inputs of its block's slice, whose x
 // lies in shared memory. Weights unpacked once meet up to 8 tiles of tokens, and what is read of shared
 // memory up to 2 tiles of outputs.
+#include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/quantized_gemm_kernel.h"
 #include "ops/cuda/quantized_units.cuh"
 
@@ -52,6 +53,7 @@ template <class T, class Shape, int kTokenTiles>
 __global__ void __launch_bounds__(kWarpsOf<kTokenTiles> * 32, 1) quantized_gemm(const Arguments a) {
   constexpr int kRowTiles = kRowTilesOf<Shape::kBits, kTokenTiles>, kDepth = kDepthOf<Shape, kTokenTiles>;
   constexpr int kSumsStride = kTokenTiles * kTileTokens, kUnitPieces = Shape::kAtoms * 4;
+  let_successor_start();
   extern __shared__ uint4 shared[];
   T* x = reinterpret_cast<T*>(shared);                                  // [m][x_stride]
   float* sums = reinterpret_cast<float*>(x + a.inputs.m * a.x_stride);  // [slots of the slice][kSumsStride]
@@ -77,6 +79,7 @@ __global__ void __launch_bounds__(kWarpsOf<kTokenTiles> * 32, 1) quantized_gemm(
 #pragma unroll
   for (int i = 0; i < kDepth; i++) fetch(units[i]);
 
+  wait_for_predecessor();
   const int num_pieces = static_cast<int>(num_units) * kUnitPieces;
   stage_inputs<T, Shape::kSlotAtoms>(static_cast<const T*>(a.inputs.x) + first_unit * Shape::kInputs,
                                      a.inputs.stride, a.inputs.m, num_pieces, num_pieces, x, a.x_stride, sums,
@@ -130,8 +133,7 @@ cudaError_t launch(const Arguments& a, const GemmPlan& plan, cudaStream_t stream
   const cudaError_t status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                   static_cast<int>(plan.shared_bytes));
   if (status != cudaSuccess) return status;
-  kernel<<<plan.num_blocks, kWarpsOf<kTokenTiles> * 32, plan.shared_bytes, stream>>>(a);
-  return cudaGetLastError();
+  return launch_chained(kernel, plan.num_blocks, kWarpsOf<kTokenTiles> * 32, plan.shared_bytes, stream, a);
 }
 
 template <class T, class Shape>

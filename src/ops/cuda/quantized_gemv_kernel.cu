@@ -3,7 +3,9 @@
 //
 // A block owns whole tiles of 16 outputs, its warps share the inputs of each: warp i takes units i, i +
 // num_warps, ... So every output is summed in one order, whatever m is and however many blocks there are.
-// Units are fetched kDepth ahead, across the ends of tiles: 64 KB in flight on a multiprocessor.
+// Units are fetched kDepth ahead, across the ends of tiles: 64 KB in flight on a multiprocessor; the first
+// ones while the kernel before still runs.
+#include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/quantized_gemv_kernel.h"
 #include "ops/cuda/quantized_units.cuh"
 
@@ -24,6 +26,7 @@ struct Arguments {
 template <class T, class Shape>
 __global__ void __launch_bounds__(kMaxWarps * 32, 1) quantized_gemv(const Arguments a) {
   constexpr int kDepth = 8 / Shape::kChunks;
+  let_successor_start();
   extern __shared__ uint4 shared[];
   const int m = a.inputs.m, num_slots = static_cast<int>(a.w.num_units) * Shape::kSlots;
   T* x = reinterpret_cast<T*>(shared);                         // [m][x_stride]
@@ -47,6 +50,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 1) quantized_gemv(const Argume
 #pragma unroll
   for (int i = 0; i < kDepth; i++) fetch(units[i][0]);
 
+  wait_for_predecessor();
   stage_inputs<T, Shape::kSlotAtoms>(static_cast<const T*>(a.inputs.x), a.inputs.stride, m, a.num_pieces,
                                      a.num_pieces, x, a.x_stride, sums, kTileTokens);
   __syncthreads();
@@ -82,8 +86,7 @@ cudaError_t launch(const Arguments& a, std::size_t shared_bytes, int num_blocks,
   const cudaError_t status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                                   static_cast<int>(shared_bytes));
   if (status != cudaSuccess) return status;
-  kernel<<<num_blocks, num_warps(a.w) * 32, shared_bytes, stream>>>(a);
-  return cudaGetLastError();
+  return launch_chained(kernel, num_blocks, num_warps(a.w) * 32, shared_bytes, stream, a);
 }
 
 }  // namespace

@@ -1,3 +1,4 @@
+#include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/quads.cuh"
 #include "ops/cuda/row_ops_kernel.h"
 
@@ -5,7 +6,7 @@ namespace lmdeploy::ops::cuda {
 namespace {
 
 constexpr int kWarp = 32, kMaxThreads = 1024;
-constexpr int kHeldQuads = 4;  // per thread, so rows of up to 16384 are read once
+constexpr int kHeldQuads = 2;  // per thread, so rows of up to 8192 are read once
 
 __device__ float sum_of_warp(float x) {
 #pragma unroll
@@ -28,28 +29,32 @@ __device__ float sum_of_squares(float4 x) {
   return x.x * x.x + x.y * x.y + (x.z * x.z + x.w * x.w);
 }
 
-template <bool kAligned, class T>
-__device__ void store_normed(T* y, std::int64_t i, std::int64_t d, float4 x, float factor,
-                             const float* weight) {
-  const float4 w = load_quad<kAligned>(weight, i, d);
-  store_quad<kAligned>(y, i, d,
-                       {x.x * factor * w.x, x.y * factor * w.y, x.z * factor * w.z, x.w * factor * w.w});
+__device__ float4 normed(float4 x, float factor, float4 w) {
+  return {x.x * factor * w.x, x.y * factor * w.y, x.z * factor * w.z, x.w * factor * w.w};
 }
 
 // threadIdx.x walks a group of d elements, threadIdx.y and blockIdx.x say which. y may be x: a quad is read
-// and written by one thread.
+// and written by one thread. One row costs what it waits for: all that does not depend on x is done before.
 template <bool kAligned, class T>
 __global__ void __launch_bounds__(kMaxThreads) rms_norm_groups(const RmsNormArguments a, T* y_rows) {
+  let_successor_start();
   const unsigned group = blockIdx.x * blockDim.y + threadIdx.y,
                  groups_per_row = static_cast<unsigned>(a.groups_per_row);
-  if (group >= a.num_rows * a.groups_per_row) return;  // whole warps, and only where a group is one warp's
   const std::int64_t row = group / groups_per_row, begin = group % groups_per_row * a.d,
                      num_quads = divide_up(a.d, 4), step = blockDim.x;
   const float* x = a.x + row * a.x_stride + begin;
   T* y = y_rows + row * a.y.stride + begin;
 
-  float4 held[kHeldQuads];
+  const float inverse_d = 1 / static_cast<float>(a.d);
+  float4 held[kHeldQuads], weights[kHeldQuads];
   float sum = 0;
+#pragma unroll
+  for (int j = 0; j < kHeldQuads; j++) {
+    const std::int64_t i = threadIdx.x + j * step;
+    if (i < num_quads) weights[j] = load_quad<kAligned>(a.weight, i, a.d);
+  }
+  wait_for_predecessor();
+  if (group >= a.num_rows * a.groups_per_row) return;  // whole warps, and only where a group is one warp's
 #pragma unroll
   for (int j = 0; j < kHeldQuads; j++) {
     const std::int64_t i = threadIdx.x + j * step;
@@ -57,47 +62,52 @@ __global__ void __launch_bounds__(kMaxThreads) rms_norm_groups(const RmsNormArgu
   }
 #pragma unroll
   for (int j = 0; j < kHeldQuads; j++) sum += sum_of_squares(held[j]);
+#pragma unroll 1  // few rows are that long, and every row would wait for the code
   for (std::int64_t i = threadIdx.x + kHeldQuads * step; i < num_quads; i += step)
     sum += sum_of_squares(load_quad<kAligned>(x, i, a.d));
 
-  const float factor = 1 / sqrtf(sum_of_row(sum) / static_cast<float>(a.d) + a.eps);
+  const float factor = rsqrtf(sum_of_row(sum) * inverse_d + a.eps);
 #pragma unroll
   for (int j = 0; j < kHeldQuads; j++) {
     const std::int64_t i = threadIdx.x + j * step;
-    if (i < num_quads) store_normed<kAligned>(y, i, a.d, held[j], factor, a.weight);
+    if (i < num_quads) store_quad<kAligned>(y, i, a.d, normed(held[j], factor, weights[j]));
   }
+#pragma unroll 1
   for (std::int64_t i = threadIdx.x + kHeldQuads * step; i < num_quads; i += step)
-    store_normed<kAligned>(y, i, a.d, load_quad<kAligned>(x, i, a.d), factor, a.weight);
+    store_quad<kAligned>(
+        y, i, a.d, normed(load_quad<kAligned>(x, i, a.d), factor, load_quad<kAligned>(a.weight, i, a.d)));
 }
 
-// Two quads a thread, until a block is full: of d alone, so that a row's sum does not depend on its company.
+// As many quads a thread as it holds, until a block is full: of d alone, so that a row's sum does not depend
+// on its company.
 dim3 block_of(std::int64_t d) {
-  constexpr std::int64_t kQuadsWanted = 2, kNarrowRows = 4;
-  const std::int64_t threads = divide_up(divide_up(divide_up(d, 4), kQuadsWanted), kWarp) * kWarp;
+  constexpr std::int64_t kNarrowRows = 4;
+  const std::int64_t threads = divide_up(divide_up(divide_up(d, 4), kHeldQuads), kWarp) * kWarp;
   if (threads == kWarp) return dim3(kWarp, kNarrowRows);
   return dim3(static_cast<unsigned>(threads < kMaxThreads ? threads : kMaxThreads));
 }
 
 template <bool kAligned, class T>
-void rms_norm(const RmsNormArguments& a, T* y, cudaStream_t stream) {
+cudaError_t rms_norm(const RmsNormArguments& a, T* y, cudaStream_t stream) {
   const dim3 block = block_of(a.d);
   const auto num_blocks = static_cast<unsigned>(divide_up(a.num_rows * a.groups_per_row, block.y));
-  rms_norm_groups<kAligned><<<num_blocks, block, 0, stream>>>(a, y);
+  return launch_chained(rms_norm_groups<kAligned, T>, num_blocks, block, 0, stream, a, y);
 }
 
 }  // namespace
 
 cudaError_t launch_rms_norm(const RmsNormArguments& arguments, cudaStream_t stream) {
   if (arguments.num_rows * arguments.groups_per_row * arguments.d == 0) return cudaSuccess;
+  cudaError_t status = cudaSuccess;
   with_float_type(arguments.y.dtype, [&](auto type) {
     auto* y = static_cast<decltype(type)*>(arguments.y.data);
     if (arguments.d % 4 == 0 && quads_aligned(arguments.x, arguments.x_stride) &&
         quads_aligned(arguments.weight, 0) && quads_aligned(y, arguments.y.stride))
-      rms_norm<true>(arguments, y, stream);
+      status = rms_norm<true>(arguments, y, stream);
     else
-      rms_norm<false>(arguments, y, stream);
+      status = rms_norm<false>(arguments, y, stream);
   });
-  return cudaGetLastError();
+  return status;
 }
 
 }  // namespace lmdeploy::ops::cuda

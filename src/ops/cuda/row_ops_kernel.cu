@@ -1,6 +1,8 @@
 #include <algorithm>
 
+#include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/quads.cuh"
+#include "ops/cuda/rotation.cuh"
 #include "ops/cuda/row_ops_kernel.h"
 
 namespace lmdeploy::ops::cuda {
@@ -13,6 +15,12 @@ dim3 grid_of(std::int64_t num_rows, std::int64_t threads_per_row) {
   constexpr std::int64_t kMaxGridY = 65535;
   return dim3(static_cast<unsigned>(num_rows),
               static_cast<unsigned>(std::min(divide_up(threads_per_row, kThreads), kMaxGridY)));
+}
+
+// The first thing that each of these kernels does: all that it reads is its predecessors' work.
+__device__ void enter_chain() {
+  let_successor_start();
+  wait_for_predecessor();
 }
 
 __device__ std::int64_t thread_of_row() {
@@ -36,6 +44,7 @@ T* rows_of(const FloatRows& rows, T) {
 template <bool kAligned, class From, class To>
 __global__ void convert_rows(const From* from, std::int64_t from_stride, const std::int32_t* ids, To* to,
                              std::int64_t to_stride, std::int64_t k) {
+  enter_chain();
   const std::int64_t row = blockIdx.x, source = ids == nullptr ? row : ids[row];
   for (std::int64_t i = thread_of_row(); 4 * i < k; i += static_cast<std::int64_t>(gridDim.y) * kThreads)
     store_quad<kAligned>(to + row * to_stride, i, k, load_quad<kAligned>(from + source * from_stride, i, k));
@@ -44,6 +53,7 @@ __global__ void convert_rows(const From* from, std::int64_t from_stride, const s
 template <bool kAligned>
 __global__ void rope_rows(float* x, std::int64_t x_stride, const float* table, std::int64_t table_stride,
                           int num_heads, int half) {
+  enter_chain();
   const int quads = static_cast<int>(divide_up(half, 4)), i = static_cast<int>(thread_of_row()),
             j = i % quads;
   const std::int64_t row = blockIdx.x;
@@ -53,12 +63,12 @@ __global__ void rope_rows(float* x, std::int64_t x_stride, const float* table, s
   const float* angles = table + row * table_stride;
   const float4 c = load_quad<kAligned>(angles, j, half), s = load_quad<kAligned>(angles + half, j, half),
                a = load_quad<kAligned>(first, j, half), b = load_quad<kAligned>(second, j, half);
-  store_quad<kAligned>(
-      first, j, half,
-      {a.x * c.x - b.x * s.x, a.y * c.y - b.y * s.y, a.z * c.z - b.z * s.z, a.w * c.w - b.w * s.w});
-  store_quad<kAligned>(
-      second, j, half,
-      {b.x * c.x + a.x * s.x, b.y * c.y + a.y * s.y, b.z * c.z + a.z * s.z, b.w * c.w + a.w * s.w});
+  store_quad<kAligned>(first, j, half,
+                       {rotated_first(a.x, b.x, c.x, s.x), rotated_first(a.y, b.y, c.y, s.y),
+                        rotated_first(a.z, b.z, c.z, s.z), rotated_first(a.w, b.w, c.w, s.w)});
+  store_quad<kAligned>(second, j, half,
+                       {rotated_second(a.x, b.x, c.x, s.x), rotated_second(a.y, b.y, c.y, s.y),
+                        rotated_second(a.z, b.z, c.z, s.z), rotated_second(a.w, b.w, c.w, s.w)});
 }
 
 // The angle is the product in f32, as the CPU's op and the models' own code have it; its cosine is exact,
@@ -66,6 +76,7 @@ __global__ void rope_rows(float* x, std::int64_t x_stride, const float* table, s
 __global__ void rope_table_rows(const std::int32_t* positions,
                                 const __grid_constant__ RopeFrequencies frequencies, int count, int half,
                                 float scale, float* y, std::int64_t y_stride) {
+  enter_chain();
   const std::int64_t row = blockIdx.x;
   const int j = static_cast<int>(thread_of_row());
   if (j >= count) return;
@@ -83,6 +94,7 @@ __device__ float silu(float x) {
 template <bool kAligned, class T>
 __global__ void silu_mul_rows(const float* x, std::int64_t x_stride, T* y, std::int64_t y_stride,
                               std::int64_t k) {
+  enter_chain();
   const std::int64_t i = thread_of_row(), row = blockIdx.x;
   if (4 * i >= k) return;
   const float4 gate = load_quad<kAligned>(x + row * x_stride, i, k),
@@ -94,14 +106,16 @@ __global__ void silu_mul_rows(const float* x, std::int64_t x_stride, T* y, std::
 template <class Bits>
 __global__ void gather_rows(const Bits* x, std::int64_t x_stride, const std::int32_t* order, Bits* y,
                             std::int64_t y_stride, std::int64_t n) {
+  enter_chain();
   const std::int64_t j = thread_of_row(), row = blockIdx.x;
   if (j < n) y[row * y_stride + j] = x[row * x_stride + order[j]];
 }
 
 template <class Bits>
 void gather(const GatherArguments& a, cudaStream_t stream) {
-  gather_rows<<<grid_of(a.num_rows, a.n), kThreads, 0, stream>>>(
-      static_cast<const Bits*>(a.x), a.x_stride, a.order, static_cast<Bits*>(a.y), a.y_stride, a.n);
+  launch_chained(gather_rows<Bits>, grid_of(a.num_rows, a.n), kThreads, 0, stream,
+                 static_cast<const Bits*>(a.x), a.x_stride, a.order, static_cast<Bits*>(a.y), a.y_stride,
+                 a.n);
 }
 
 }  // namespace
@@ -116,9 +130,10 @@ cudaError_t launch_convert_rows(const FloatRows& from, const std::int32_t* ids, 
       const bool aligned =
           k % 4 == 0 && quads_aligned(source, from.stride) && quads_aligned(target, to.stride);
       with_bool(aligned, [&](auto is_aligned) {
-        convert_rows<decltype(is_aligned)::value>
-            <<<grid_of(num_rows, divide_up(k, 4)), kThreads, 0, stream>>>(source, from.stride, ids, target,
-                                                                          to.stride, k);
+        launch_chained(
+            convert_rows<decltype(is_aligned)::value, decltype(source_type), decltype(target_type)>,
+            grid_of(num_rows, divide_up(k, 4)), kThreads, 0, stream, source, from.stride, ids, target,
+            to.stride, k);
       });
     });
   });
@@ -129,9 +144,8 @@ cudaError_t launch_rope_table(const std::int32_t* positions, const RopeFrequenci
                               int count, int half, float scale, float* y, std::int64_t y_stride,
                               std::int64_t num_rows, cudaStream_t stream) {
   if (num_rows == 0 || count == 0) return cudaSuccess;
-  rope_table_rows<<<grid_of(num_rows, count), kThreads, 0, stream>>>(positions, frequencies, count, half,
-                                                                     scale, y + first, y_stride);
-  return cudaGetLastError();
+  return launch_chained(rope_table_rows, grid_of(num_rows, count), kThreads, 0, stream, positions,
+                        frequencies, count, half, scale, y + first, y_stride);
 }
 
 cudaError_t launch_rope(float* x, std::int64_t x_stride, const float* table, std::int64_t table_stride,
@@ -140,9 +154,9 @@ cudaError_t launch_rope(float* x, std::int64_t x_stride, const float* table, std
   if (num_rows == 0 || num_heads == 0 || half == 0) return cudaSuccess;
   const bool aligned = half % 4 == 0 && quads_aligned(x, x_stride) && quads_aligned(table, table_stride);
   with_bool(aligned, [&](auto is_aligned) {
-    rope_rows<decltype(is_aligned)::value>
-        <<<grid_of(num_rows, num_heads * divide_up(half, 4)), kThreads, 0, stream>>>(
-            x, x_stride, table, table_stride, static_cast<int>(num_heads), static_cast<int>(half));
+    launch_chained(rope_rows<decltype(is_aligned)::value>, grid_of(num_rows, num_heads * divide_up(half, 4)),
+                   kThreads, 0, stream, x, x_stride, table, table_stride, static_cast<int>(num_heads),
+                   static_cast<int>(half));
   });
   return cudaGetLastError();
 }
@@ -154,8 +168,9 @@ cudaError_t launch_silu_mul(const float* x, std::int64_t x_stride, const FloatRo
     auto* target = rows_of(y, type);
     const bool aligned = k % 4 == 0 && quads_aligned(x, x_stride) && quads_aligned(target, y.stride);
     with_bool(aligned, [&](auto is_aligned) {
-      silu_mul_rows<decltype(is_aligned)::value>
-          <<<grid_of(num_rows, divide_up(k, 4)), kThreads, 0, stream>>>(x, x_stride, target, y.stride, k);
+      launch_chained(silu_mul_rows<decltype(is_aligned)::value, decltype(type)>,
+                     grid_of(num_rows, divide_up(k, 4)), kThreads, 0, stream, x, x_stride, target, y.stride,
+                     k);
     });
   });
   return cudaGetLastError();

@@ -8,6 +8,7 @@
 #include <cstdint>
 
 #include "ops/cuda/block_reduce.cuh"
+#include "ops/cuda/chained_launch.cuh"
 
 namespace lmdeploy::ops::cuda {
 
@@ -153,32 +154,30 @@ class RowTeam {
   int turn_ = 0;
 };
 
-// Launches a kernel of kTeamThreads threads that makes a RowTeam of every row of v logits.
+// Launches a kernel of kTeamThreads threads that makes a RowTeam of every row of v logits, and that waits for
+// its predecessor.
 template <class Arguments>
 cudaError_t launch_row_teams(void (*kernel)(Arguments), const Arguments& arguments, std::int64_t num_rows,
                              int v, cudaStream_t stream) {
   constexpr int kIdsPerBlock = 4096;  // fewer are not worth another block
-  // Code for less than sm_90 knows no clusters, whatever device it was compiled for at last.
-  cudaFuncAttributes attributes{};
-  const cudaError_t status = cudaFuncGetAttributes(&attributes, kernel);
-  if (status != cudaSuccess) return status;
-  const int largest = attributes.ptxVersion >= 90 ? kMaxTeamSize : 1;
+  // Code for less than sm_90 knows neither clusters nor predecessors.
+  const bool chained = waits_for_predecessor(kernel);
+  const int largest = chained ? kMaxTeamSize : 1;
   int size = 1;
   while (size < largest && v > size * kIdsPerBlock) size *= 2;
 
-  cudaLaunchAttribute cluster{};
-  cluster.id = cudaLaunchAttributeClusterDimension;
-  cluster.val.clusterDim.x = static_cast<unsigned>(size);
-  cluster.val.clusterDim.y = 1;
-  cluster.val.clusterDim.z = 1;
+  cudaLaunchAttribute attributes[2]{overlap_attribute()};
+  attributes[1].id = cudaLaunchAttributeClusterDimension;
+  attributes[1].val.clusterDim.x = static_cast<unsigned>(size);
+  attributes[1].val.clusterDim.y = 1;
+  attributes[1].val.clusterDim.z = 1;
   cudaLaunchConfig_t config{};
   config.gridDim = dim3(static_cast<unsigned>(num_rows * size));
   config.blockDim = dim3(kTeamThreads);
   config.stream = stream;
-  config.attrs = &cluster;
-  config.numAttrs = size > 1 ? 1 : 0;
-  const cudaError_t launched = cudaLaunchKernelEx(&config, kernel, arguments);
-  return launched != cudaSuccess ? launched : cudaGetLastError();
+  config.attrs = attributes;
+  config.numAttrs = !chained ? 0 : size > 1 ? 2 : 1;
+  return cudaLaunchKernelEx(&config, kernel, arguments);
 }
 
 }  // namespace lmdeploy::ops::cuda

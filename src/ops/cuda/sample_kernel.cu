@@ -170,6 +170,8 @@ class Draw {
 };
 
 __global__ void __launch_bounds__(kTeamThreads, 2) sample_rows(const SampleArguments a) {
+  let_successor_start();
+  wait_for_predecessor();
   __shared__ RowTeam::Memory team_memory;
   __shared__ Histogram histogram;
   RowTeam team(team_memory, a.v);

@@ -1,12 +1,16 @@
+#include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/head_row.cuh"
 #include "ops/cuda/kv_block.cuh"
+#include "ops/cuda/rotation.cuh"
 #include "ops/cuda/store_kv_kernel.h"
 
 namespace lmdeploy::ops::cuda {
 namespace {
 
-constexpr int kThreads = 256;
+constexpr int kThreads = 128;  // few, so that the heads of one row are spread over many multiprocessors
 constexpr int kWarps = kThreads / kWarpLen;
+// At least. Named because the compiler else aims at 16, and has too few registers for all loads of a lane.
+constexpr int kBlocksPerMultiprocessor = 4;
 
 // The keys, or the values, of one head of one token.
 struct Target {
@@ -19,9 +23,35 @@ __device__ Target target_of(const KvBlocks& cache, int slot, int kv_head, bool i
   return {page + (is_value ? cache.half_bytes : 0), slot % kPageLen};
 }
 
+// A head as rope leaves it; angles: [head_dim] cosines and sines. Each lane loads both elements of its pairs:
+// the partner is another lane's where head_dim is no multiple of 64. Beyond the head's end it loads the last
+// pair again: behind a branch loads would wait for each other. All lanes have loaded when this returns, so
+// the head may be overwritten.
+template <int kPerLane>
+__device__ void load_rotated_head(float (&x)[kPerLane], const float* from, const float* angles,
+                                  int head_dim) {
+  const int half = head_dim / 2;
+  float first[kPerLane], second[kPerLane], cosine[kPerLane], sine[kPerLane];
+#pragma unroll
+  for (int i = 0; i < kPerLane; i++) {
+    const int c = min(lane_idx() + kWarpLen * i, head_dim - 1), j = c < half ? c : c - half;
+    first[i] = from[j];
+    second[i] = from[j + half];
+    cosine[i] = angles[j];
+    sine[i] = angles[j + half];
+  }
+  __syncwarp();
+#pragma unroll
+  for (int i = 0; i < kPerLane; i++) {
+    const int c = lane_idx() + kWarpLen * i;
+    const float of_first = rotated_first(first[i], second[i], cosine[i], sine[i]),
+                of_second = rotated_second(first[i], second[i], cosine[i], sine[i]);
+    x[i] = c < half ? of_first : c < head_dim ? of_second : 0.0F;
+  }
+}
+
 template <class T, int kPerLane>
-__device__ void store_floats(const Target& to, const float (&x)[kPerLane], int head_dim) {
-  T* row = reinterpret_cast<T*>(to.half) + to.token * head_dim;
+__device__ void store_floats(T* row, const float (&x)[kPerLane], int head_dim) {
 #pragma unroll
   for (int i = 0; i < kPerLane; i++) {
     const int c = lane_idx() + kWarpLen * i;
@@ -67,44 +97,50 @@ __device__ void store_codes(const KvBlocks& cache, const Target& to, const float
     store_nibbles(row, codes, cache.head_dim);
 }
 
-// What a warp does with one head of one token, its key or its value.
 template <int kPerLane>
-__device__ void store_head(const KvBlocks& cache, int slot, int kv_head, bool is_value,
-                           float (&x)[kPerLane]) {
-  const int d = cache.head_dim;
-  if (cache.quant_bits == 4 && !is_value) {
-    if (cache.key_centers != nullptr) {
-      float center[kPerLane];
-      load_head(center, cache.key_centers + kv_head * d, d);
-#pragma unroll
-      for (int i = 0; i < kPerLane; i++) x[i] -= center[i];
-    }
-    rotate_head(x, d);
-  }
-  const Target to = target_of(cache, slot, kv_head, is_value);
+__device__ void store_head(const KvBlocks& cache, const Target& to, const float (&x)[kPerLane]) {
+  const int d = cache.head_dim, begin = to.token * d;
   if (cache.quant_bits != 0)
     store_codes(cache, to, x);
   else if (cache.dtype == DType::bf16)
-    store_floats<__nv_bfloat16>(to, x, d);
+    store_floats(reinterpret_cast<__nv_bfloat16*>(to.half) + begin, x, d);
   else if (cache.dtype == DType::f16)
-    store_floats<__half>(to, x, d);
+    store_floats(reinterpret_cast<__half*>(to.half) + begin, x, d);
   else
-    store_floats<float>(to, x, d);
+    store_floats(reinterpret_cast<float*>(to.half) + begin, x, d);
 }
 
+// A warp for each head of each row: the queries', the keys' and the values' heads. One row's time is that of
+// its loads, so all that do not need each other are under way at once; centres are weights and come before.
 template <int kPerLane>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kPerLane <= 8 ? kBlocksPerMultiprocessor : 0)
     store_rows(const __grid_constant__ StoreKvArguments arguments, const __grid_constant__ KvBlocks cache) {
-  const std::int64_t task = static_cast<std::int64_t>(blockIdx.x) * kWarps + threadIdx.x / kWarpLen;
-  const std::int64_t row = task / (2 * cache.num_kv_heads);
-  if (row >= arguments.num_rows) return;
-  const int head = static_cast<int>(task % (2 * cache.num_kv_heads)), kv_head = head % cache.num_kv_heads;
-  const bool is_value = head >= cache.num_kv_heads;
-  const float* from =
-      is_value ? arguments.v + row * arguments.v_stride : arguments.k + row * arguments.k_stride;
-  float x[kPerLane];
-  load_head(x, from + kv_head * cache.head_dim, cache.head_dim);
-  store_head(cache, arguments.slots[row], kv_head, is_value, x);
+  let_successor_start();
+  const int d = cache.head_dim;
+  const std::int64_t row = blockIdx.x;
+  const int head = static_cast<int>(blockIdx.y) * kWarps + static_cast<int>(threadIdx.x) / kWarpLen,
+            key_head = head - arguments.num_heads, value_head = key_head - cache.num_kv_heads;
+  const bool is_key = key_head >= 0 && value_head < 0, is_centered = is_key && cache.quant_bits == 4;
+  float x[kPerLane], center[kPerLane] = {};
+  if (is_centered && cache.key_centers != nullptr) load_head(center, cache.key_centers + key_head * d, d);
+  wait_for_predecessor();
+  if (value_head >= cache.num_kv_heads) return;
+  const int slot = arguments.slots[row];
+  float* query = arguments.q + row * arguments.q_stride + head * d;
+  const float* from = key_head < 0 ? query
+                      : is_key     ? arguments.k + row * arguments.k_stride + key_head * d
+                                   : arguments.v + row * arguments.v_stride + value_head * d;
+  if (value_head < 0 && arguments.table != nullptr)
+    load_rotated_head(x, from, arguments.table + row * arguments.table_stride, d);
+  else
+    load_head(x, from, d);
+  if (key_head < 0) return store_floats(query, x, d);
+  if (is_centered) {
+#pragma unroll
+    for (int i = 0; i < kPerLane; i++) x[i] -= center[i];
+    rotate_head(x, d);
+  }
+  store_head(cache, target_of(cache, slot, is_key ? key_head : value_head, !is_key), x);
 }
 
 template <class T>
@@ -123,19 +159,16 @@ __global__ void __launch_bounds__(kThreads)
 }  // namespace
 
 cudaError_t launch_store_kv(const StoreKvArguments& arguments, const KvBlocks& cache, cudaStream_t stream) {
-  const std::int64_t num_tasks = arguments.num_rows * 2 * cache.num_kv_heads;
-  if (num_tasks == 0) return cudaSuccess;
-  const auto grid = static_cast<unsigned>(divide_up(num_tasks, kWarps));
+  if (arguments.num_rows == 0) return cudaSuccess;
+  const std::int64_t num_heads = arguments.num_heads + std::int64_t{2} * cache.num_kv_heads;
+  const dim3 grid(static_cast<unsigned>(arguments.num_rows),
+                  static_cast<unsigned>(divide_up(num_heads, kWarps)));
   const int d = cache.head_dim;
-  if (d <= 64)
-    store_rows<2><<<grid, kThreads, 0, stream>>>(arguments, cache);
-  else if (d <= 128)
-    store_rows<4><<<grid, kThreads, 0, stream>>>(arguments, cache);
-  else if (d <= 256)
-    store_rows<8><<<grid, kThreads, 0, stream>>>(arguments, cache);
-  else
-    store_rows<kMaxHeadDim / kWarpLen><<<grid, kThreads, 0, stream>>>(arguments, cache);
-  return cudaGetLastError();
+  const auto kernel = d <= 64    ? store_rows<2>
+                      : d <= 128 ? store_rows<4>
+                      : d <= 256 ? store_rows<8>
+                                 : store_rows<kMaxHeadDim / kWarpLen>;
+  return launch_chained(kernel, grid, dim3(kThreads), 0, stream, arguments, cache);
 }
 
 cudaError_t launch_read_keys(const KvBlocks& cache, const std::int32_t* slots, std::int64_t num_rows,

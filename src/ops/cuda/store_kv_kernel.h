@@ -5,8 +5,15 @@
 
 namespace lmdeploy::ops::cuda {
 
-// Keys and values of num_rows tokens on their way into a cache: rows of [num_kv_heads, head_dim] f32.
+// Keys and values of num_rows tokens on their way into a cache: rows of [num_kv_heads, head_dim] f32. With a
+// table the keys are stored rotated by it, and the queries, rows of [num_heads, head_dim] f32, are rotated
+// where they lie.
 struct StoreKvArguments {
+  const float* table;  // rows of head_dim cosines and sines, as rope_table writes them; or none
+  std::int64_t table_stride;
+  float* q;
+  std::int64_t q_stride;
+  std::int32_t num_heads;  // of q; 0 without a table
   const float* k;
   const float* v;
   std::int64_t k_stride;  // elements between rows

@@ -3,7 +3,6 @@
 //   cuda_attention_bench
 // Every figure is a CUDA graph of calls over layers that together are larger than the second-level cache; the
 // median of ten runs.
-#include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,15 +10,12 @@
 #include <random>
 #include <vector>
 
+#include "card.h"
 #include "ops/ops.h"
-#include "ops/roofs.h"
-#include "tensor/cuda/cuda_error.h"
-#include "tensor/cuda/device.h"
 
 namespace lmdeploy::ops {
 namespace {
 
-constexpr int kRuns = 10;
 constexpr std::int64_t kCacheBytes = std::int64_t{512} << 20, kStoredAtOnce = 4096;
 
 struct HeadShape {
@@ -29,67 +25,16 @@ struct HeadShape {
 constexpr HeadShape kShapes[] = {{"1.8B", 16, 8, 128}, {"7B", 32, 8, 128}};
 constexpr std::int32_t kQuantBits[] = {0, 8, 4};
 
-class Card {
- public:
-  Card() {
-    ctx.device = Device::cuda;
-    ctx.stream = stream_.get();
-    ctx.allocator = &cuda::device_allocator();
-    ctx.workspace = &workspace_;
-    roofs = measure_roofs(ctx);
-  }
-  void wait() const { stream_.wait(); }
-  cudaStream_t stream() const { return static_cast<cudaStream_t>(ctx.stream); }
-
-  // Microseconds of a graph of what `launch` puts on the stream.
-  template <class F>
-  double graph_us(const F& launch) {
-    launch();  // takes the scratch it needs
-    wait();
-    cudaGraph_t graph = nullptr;
-    cudaGraphExec_t executable = nullptr;
-    CUDA_CHECK(cudaStreamBeginCapture(stream(), cudaStreamCaptureModeThreadLocal));
-    launch();
-    CUDA_CHECK(cudaStreamEndCapture(stream(), &graph));
-    CUDA_CHECK(cudaGraphInstantiate(&executable, graph, 0));
-    cudaEvent_t begin = nullptr, end = nullptr;
-    CUDA_CHECK(cudaEventCreate(&begin));
-    CUDA_CHECK(cudaEventCreate(&end));
-    std::vector<float> times;
-    for (int run = -2; run < kRuns; run++) {
-      CUDA_CHECK(cudaEventRecord(begin, stream()));
-      CUDA_CHECK(cudaGraphLaunch(executable, stream()));
-      CUDA_CHECK(cudaEventRecord(end, stream()));
-      wait();
-      float ms = 0;
-      CUDA_CHECK(cudaEventElapsedTime(&ms, begin, end));
-      if (run >= 0) times.push_back(ms);
-    }
-    CUDA_CHECK(cudaEventDestroy(begin));
-    CUDA_CHECK(cudaEventDestroy(end));
-    CUDA_CHECK(cudaGraphExecDestroy(executable));
-    CUDA_CHECK(cudaGraphDestroy(graph));
-    std::sort(times.begin(), times.end());
-    return static_cast<double>(times[times.size() / 2]) * 1e3;
-  }
-
-  Tensor random_floats(std::int64_t rows, std::int64_t columns) {
-    Tensor host(host_allocator(), DType::f32, {rows, columns}),
-        device(*ctx.allocator, DType::f32, {rows, columns});
-    std::minstd_rand rng{1};
-    for (std::int64_t i = 0; i < rows * columns; i++)
-      host.view().as<float>()[i] = static_cast<float>(rng() % 2001) * 2e-3F - 2;
-    copy_from_host(ctx, host, device);
-    return device;
-  }
-
-  Ctx ctx;
-  Roofs roofs;
-
- private:
-  cuda::Stream stream_;
-  Workspace workspace_{cuda::device_allocator()};
-};
+// The same floats each time.
+Tensor random_floats(Card& card, std::int64_t rows, std::int64_t columns) {
+  Tensor host(host_allocator(), DType::f32, {rows, columns}),
+      device(*card.ctx.allocator, DType::f32, {rows, columns});
+  std::minstd_rand rng{1};
+  for (std::int64_t i = 0; i < rows * columns; i++)
+    host.view().as<float>()[i] = static_cast<float>(rng() % 2001) * 2e-3F - 2;
+  copy_from_host(card.ctx, host, device);
+  return device;
+}
 
 // Sequences of one length whose blocks lie scattered, in as many layers as it takes.
 class Caches {
@@ -115,7 +60,7 @@ class Caches {
   // Microseconds of attention in one layer, the last `num_queries` tokens of every sequence asking.
   double layer_us(std::int64_t num_queries) {
     const std::int64_t m = num_seqs_ * num_queries, width = shape_.num_heads * shape_.head_dim;
-    const Tensor q = card_.random_floats(m, width), y(*card_.ctx.allocator, DType::bf16, {m, width});
+    const Tensor q = random_floats(card_, m, width), y(*card_.ctx.allocator, DType::bf16, {m, width});
     std::vector<std::int32_t> starts,
         lens(static_cast<std::size_t>(num_seqs_), static_cast<std::int32_t>(len_));
     for (std::int64_t s = 0; s <= num_seqs_; s++)
@@ -139,7 +84,7 @@ class Caches {
   }
   void fill() {
     const std::int64_t width = std::int64_t{shape_.num_kv_heads} * shape_.head_dim;
-    const Tensor rows = card_.random_floats(kStoredAtOnce, width);
+    const Tensor rows = random_floats(card_, kStoredAtOnce, width);
     for (std::int64_t i = 0; i < num_layers_; i++)
       for (std::int64_t slot = 0; slot < num_blocks_ * 64; slot += kStoredAtOnce) {
         std::vector<std::int32_t> slots;

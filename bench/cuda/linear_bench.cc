@@ -3,7 +3,6 @@
 //   cuda_linear_bench
 // Every figure is a CUDA graph of 20 products over copies of the weights that together are larger than the
 // second-level cache, so each product reads them from memory; the median of ten runs.
-#include <cuda_runtime_api.h>
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -12,15 +11,13 @@
 #include <random>
 #include <vector>
 
+#include "card.h"
 #include "ops/ops.h"
-#include "ops/roofs.h"
-#include "tensor/cuda/cuda_error.h"
-#include "tensor/cuda/device.h"
 
 namespace lmdeploy::ops {
 namespace {
 
-constexpr int kProducts = 20, kRuns = 10;
+constexpr int kProducts = 20;
 constexpr std::int64_t kCopiesBytes = std::int64_t{256} << 20;
 constexpr std::int64_t kSourceRows = 512;
 constexpr std::int64_t kNumsOfTokens[] = {1, 2, 4, 8, 16, 32, 64, 128, 512};
@@ -34,28 +31,6 @@ constexpr LayerShape kShapes[] = {{"1.8B qkv", 4096, 2048},      {"1.8B o", 2048
                                   {"1.8B head", 92544, 2048},    {"7B qkv", 6144, 4096},
                                   {"7B o", 4096, 4096},          {"7B gate_up", 28672, 4096},
                                   {"7B down", 4096, 14336},      {"7B head", 92544, 4096}};
-
-class Card {
- public:
-  Card() {
-    ctx.device = Device::cuda;
-    ctx.stream = stream_.get();
-    ctx.allocator = &cuda::device_allocator();
-    ctx.workspace = &workspace_;
-    roofs = measure_roofs(ctx);
-  }
-
-  void wait() const { stream_.wait(); }
-  cudaStream_t stream() const { return static_cast<cudaStream_t>(ctx.stream); }
-
-  Ctx ctx;
-  Roofs roofs;
-  std::minstd_rand rng{1};
-
- private:
-  cuda::Stream stream_;
-  Workspace workspace_{cuda::device_allocator()};
-};
 
 Tensor random_floats(Card& card, std::int64_t rows, std::int64_t columns) {
   Tensor tensor(host_allocator(), DType::bf16, {rows, columns});
@@ -114,38 +89,6 @@ std::vector<PackedMatrix> copies_of(Card& card, PackedMatrix first) {
   return all;
 }
 
-// Milliseconds of what `launch` puts on the stream, as a graph.
-template <class F>
-float graph_ms(Card& card, const F& launch) {
-  launch();  // takes what scratch it needs, finds its kernels
-  card.wait();
-  cudaGraph_t graph = nullptr;
-  cudaGraphExec_t executable = nullptr;
-  CUDA_CHECK(cudaStreamBeginCapture(card.stream(), cudaStreamCaptureModeThreadLocal));
-  launch();
-  CUDA_CHECK(cudaStreamEndCapture(card.stream(), &graph));
-  CUDA_CHECK(cudaGraphInstantiate(&executable, graph, 0));
-  cudaEvent_t begin = nullptr, end = nullptr;
-  CUDA_CHECK(cudaEventCreate(&begin));
-  CUDA_CHECK(cudaEventCreate(&end));
-  std::vector<float> times;
-  for (int run = -2; run < kRuns; run++) {
-    CUDA_CHECK(cudaEventRecord(begin, card.stream()));
-    CUDA_CHECK(cudaGraphLaunch(executable, card.stream()));
-    CUDA_CHECK(cudaEventRecord(end, card.stream()));
-    card.wait();
-    float ms = 0;
-    CUDA_CHECK(cudaEventElapsedTime(&ms, begin, end));
-    if (run >= 0) times.push_back(ms);
-  }
-  CUDA_CHECK(cudaEventDestroy(begin));
-  CUDA_CHECK(cudaEventDestroy(end));
-  CUDA_CHECK(cudaGraphExecDestroy(executable));
-  CUDA_CHECK(cudaGraphDestroy(graph));
-  std::sort(times.begin(), times.end());
-  return times[times.size() / 2];
-}
-
 void measure(Card& card, const LayerShape& shape, const char* format_name, const MatrixFormat& format) {
   const std::vector<PackedMatrix> weights = copies_of(card, random_matrix(card, format, shape));
   for (const std::int64_t m : kNumsOfTokens) {
@@ -156,7 +99,7 @@ void measure(Card& card, const LayerShape& shape, const char* format_name, const
     const auto products = [&] {
       for (std::size_t i = 0; i < kProducts; i++) linear(card.ctx, x, weights[i % weights.size()], y);
     };
-    const double seconds = static_cast<double>(graph_ms(card, products)) * 1e-3 / kProducts;
+    const double seconds = card.graph_us(products) * 1e-6 / kProducts;
     const double bytes_per_s = static_cast<double>(weights.front().bytes()) / seconds;
     const double flops = 2 * static_cast<double>(m * shape.n * shape.k) / seconds;
     fmt::print(

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "cuda/no_card.h"
 #include "ops/float_tensors.h"
 #include "ops/ops.h"
 #include "tensor/cuda/cuda_error.h"
@@ -17,8 +18,7 @@ namespace lmdeploy::ops {
 class CudaOpsTest : public testing::Test, protected FloatTensors {
  protected:
   void SetUp() override {
-    static const std::string reason = cuda::availability().reason;
-    if (!reason.empty()) GTEST_SKIP() << reason;
+    if (!why_no_card().empty()) GTEST_SKIP() << why_no_card();
     stream.emplace();
     workspace.emplace(cuda::device_allocator());
     ctx.device = Device::cuda;

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "cuda/no_card.h"
 #include "engine/answers.h"
 #include "model/compute_context.h"
 #include "model/registry.h"
@@ -46,8 +47,7 @@ std::vector<Request> mixed_requests() {
 class CudaEngine : public ::testing::TestWithParam<std::int32_t> {  // bits of the KV cache
  protected:
   void SetUp() override {
-    static const std::string reason = find_cards().reason;
-    if (!reason.empty()) GTEST_SKIP() << reason;
+    if (!why_no_card().empty()) GTEST_SKIP() << why_no_card();
   }
 
   Outcome run(EngineOptions options, std::int64_t num_blocks = 100, const std::string& name = "qwen2") const {

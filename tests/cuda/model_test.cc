@@ -1,5 +1,6 @@
 // Whole models on a card: the goldens of tests/model, the CPU's numbers in 16 bits and with a quantised
 // cache, and what a plan says of the card's memory.
+#include "cuda/no_card.h"
 #include "engine/step_memory.h"
 #include "model/compute_context.h"
 #include "model/golden_fixture.h"
@@ -10,11 +11,6 @@ namespace {
 
 std::filesystem::path quantized_folder(const std::string& name) {
   return std::filesystem::path(LMDEPLOY_SOURCE_DIR) / "tests/golden/quantized" / name;
-}
-
-std::string why_no_card() {
-  static const std::string reason = find_cards().reason;
-  return reason;
 }
 
 class CudaGolden : public GoldenTest {

@@ -165,26 +165,7 @@ TEST_F(CudaRowOpsTest, GatherColumns) {
 }
 
 TEST_F(CudaRowOpsTest, CastEqualsScalarConversion) {
-  std::vector<float> specials = {0.0F,
-                                 -0.0F,
-                                 1e-8F,
-                                 -6e-8F,
-                                 5.96e-8F,
-                                 6.1e-5F,
-                                 65504,
-                                 65519.9F,
-                                 65520,
-                                 -1e30F,
-                                 std::numeric_limits<float>::infinity(),
-                                 1e-40F,
-                                 0.333333F,
-                                 1.00390625F};
-  while (specials.size() < 4096) {
-    const std::uint32_t bits = rng();
-    float value;
-    std::memcpy(&value, &bits, sizeof value);
-    if (!std::isnan(value)) specials.push_back(value);
-  }
+  const std::vector<float> specials = floats_of_all_kinds();
   for (const DType from : kFloatTypes)
     for (const DType to : kFloatTypes)
       for (const std::int64_t lead : {1, 8}) {

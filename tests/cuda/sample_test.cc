@@ -73,35 +73,9 @@ class CudaSampleTest : public CudaOpsTest {
   }
 };
 
-constexpr std::int64_t kDraws = 20000;
-constexpr std::int32_t kPenalized[] = {0, 3, 5};
-constexpr std::int32_t kBanned[] = {1, 2, 1};
-constexpr IdBias kBias[] = {{4, 1.5F}, {5, -2}, {30, 3}};
-constexpr IdCount kCounts[] = {{3, 1}, {6, 4}, {7, 2}};
-
 TEST_F(CudaSampleTest, EachSamplerDrawsFromItsDistribution) {
-  std::map<std::string, SamplingRow> cases;
-  cases["plain"] = {};
-  cases["temperature"] = {.temperature = 0.5F};
-  cases["high temperature"] = {.temperature = 2};
-  cases["top_k"] = {.top_k = 5};
-  cases["top_k of all"] = {.top_k = 1000};
-  cases["top_p"] = {.top_p = 0.7F};
-  cases["top_p 0"] = {.top_p = 0};
-  cases["min_p"] = {.min_p = 0.2F};
-  cases["min_p 1"] = {.min_p = 1};
-  cases["typical_p"] = {.typical_p = 0.5F};
-  cases["typical_p of few"] = {.typical_p = 0.05F};
-  cases["typical_p of most"] = {.typical_p = 0.95F};
-  cases["repetition"] = {.repetition_penalty = 1.8F, .penalized_ids = kPenalized};
-  cases["repetition below 1"] = {.repetition_penalty = 0.6F, .penalized_ids = kPenalized};
-  cases["presence"] = {.presence_penalty = 1.5F, .answer_counts = kCounts};
-  cases["presence below 0"] = {.presence_penalty = -1, .answer_counts = kCounts};
-  cases["frequency"] = {.frequency_penalty = 0.7F, .answer_counts = kCounts};
-  cases["bias"] = {.logit_bias = kBias};
-  cases["banned"] = {.banned_ids = kBanned};
   std::uint64_t seed = 1000;
-  for (auto& [name, row] : cases) {
+  for (auto [name, row] : sampler_cases()) {
     const std::vector<float> logits = random_logits(37);
     row.seed = seed++;
     check(logits, row, kDraws, name);
@@ -110,21 +84,8 @@ TEST_F(CudaSampleTest, EachSamplerDrawsFromItsDistribution) {
 
 TEST_F(CudaSampleTest, CombinationsDrawFromTheirDistribution) {
   std::mt19937 choice(7);
-  const auto maybe = [&](float value, float neutral) { return choice() % 2 == 0 ? value : neutral; };
   for (std::uint64_t seed = 0; seed < 40; seed++) {
-    SamplingRow row{.temperature = maybe(1.3F, 0.8F),
-                    .top_k = static_cast<std::int32_t>(maybe(12, 0)),
-                    .top_p = maybe(0.9F, 1),
-                    .min_p = maybe(0.05F, 0),
-                    .typical_p = maybe(0.7F, 1),
-                    .repetition_penalty = maybe(1.2F, 1),
-                    .presence_penalty = maybe(0.5F, 0),
-                    .frequency_penalty = maybe(-0.3F, 0.4F),
-                    .penalized_ids = kPenalized,
-                    .answer_counts = kCounts,
-                    .seed = seed};
-    if (choice() % 2 == 0) row.logit_bias = kBias;
-    if (choice() % 2 == 0) row.banned_ids = kBanned;
+    const SamplingRow row = random_combination(choice, seed);
     const std::vector<float> logits = random_logits(37);
     check(logits, row, kDraws / 2, "combination " + std::to_string(seed));
   }

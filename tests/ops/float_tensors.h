@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <limits>
 #include <numeric>
 #include <random>
 #include <string>
@@ -57,6 +58,31 @@ class FloatTensors {
     if (view.dtype == DType::f16) return to_float(static_cast<const f16_t*>(view.data)[i]);
     return static_cast<const float*>(view.data)[i];
   }
+  // What conversions have to get right, and random bits: 4,096 floats, none of them NaN.
+  std::vector<float> floats_of_all_kinds() {
+    std::vector<float> specials = {0.0F,
+                                   -0.0F,
+                                   1e-8F,
+                                   -6e-8F,
+                                   5.96e-8F,
+                                   6.1e-5F,
+                                   65504,
+                                   65519.9F,
+                                   65520,
+                                   -1e30F,
+                                   std::numeric_limits<float>::infinity(),
+                                   1e-40F,
+                                   0.333333F,
+                                   1.00390625F};
+    while (specials.size() < 4096) {
+      const std::uint32_t bits = rng();
+      float value;
+      std::memcpy(&value, &bits, sizeof value);
+      if (!std::isnan(value)) specials.push_back(value);
+    }
+    return specials;
+  }
+
   // Rank 2, or 3 with the last two together.
   static ref::Matrix matrix(const View& view) {
     ref::Matrix result(view.dim(0), view.shape.num_elements() / view.dim(0));

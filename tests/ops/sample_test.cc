@@ -2,31 +2,10 @@
 #include <map>
 
 #include "ops/ops_fixture.h"
-#include "ops/ref/sampling.h"
+#include "ops/sampling_checks.h"
 
 namespace lmdeploy::ops {
 namespace {
-
-ref::SamplingOptions reference(const SamplingRow& row) {
-  ref::SamplingOptions o;
-  o.temperature = static_cast<double>(row.temperature);
-  o.top_k = row.top_k;
-  o.top_p = static_cast<double>(row.top_p);
-  o.min_p = static_cast<double>(row.min_p);
-  o.typical_p = static_cast<double>(row.typical_p);
-  o.repetition_penalty = static_cast<double>(row.repetition_penalty);
-  o.presence_penalty = static_cast<double>(row.presence_penalty);
-  o.frequency_penalty = static_cast<double>(row.frequency_penalty);
-  for (const IdBias& bias : row.logit_bias) o.logit_bias[bias.id] = static_cast<double>(bias.bias);
-  o.penalized_ids.assign(row.penalized_ids.begin(), row.penalized_ids.end());
-  for (const IdCount& count : row.answer_counts) o.answer_counts[count.id] = count.count;
-  o.banned_ids.assign(row.banned_ids.begin(), row.banned_ids.end());
-  return o;
-}
-
-std::vector<double> distribution(const std::vector<float>& logits, const SamplingRow& row) {
-  return ref::sampling_distribution({logits.begin(), logits.end()}, reference(row));
-}
 
 class SampleTest : public OpsTest {
  protected:
@@ -55,56 +34,9 @@ class SampleTest : public OpsTest {
   }
 };
 
-// Pearson's chi-square of 20000 draws against the exact distribution: a fair sampler passes the 99.99 %
-// quantile, and the seeds are fixed; tokens of probability 0 never come.
-void expect_fair(const std::vector<std::int32_t>& tokens, const std::vector<double>& p,
-                 const std::string& what) {
-  std::vector<double> counts(p.size());
-  for (const std::int32_t token : tokens) counts.at(static_cast<std::size_t>(token))++;
-  double chi_square = 0, degrees = -1;
-  for (std::size_t i = 0; i < p.size(); i++) {
-    if (p[i] == 0) {
-      ASSERT_EQ(counts[i], 0) << what << ", token " << i;
-      continue;
-    }
-    const double mean = p[i] * static_cast<double>(tokens.size());
-    chi_square += (counts[i] - mean) * (counts[i] - mean) / mean;
-    degrees++;
-  }
-  // Wilson and Hilferty's approximation of the quantile.
-  const double spread = 2 / (9 * std::max(degrees, 1.0));
-  const double limit = std::max(degrees, 1.0) * std::pow(1 - spread + 3.72 * std::sqrt(spread), 3);
-  EXPECT_LT(chi_square, limit) << what << ", " << degrees << " degrees of freedom";
-}
-
-constexpr std::int64_t kDraws = 20000;
-constexpr std::int32_t kPenalized[] = {0, 3, 5};
-constexpr std::int32_t kBanned[] = {1, 2};
-constexpr IdBias kBias[] = {{4, 1.5F}, {5, -2}, {30, 3}};
-constexpr IdCount kCounts[] = {{3, 1}, {6, 4}, {7, 2}};
-
 TEST_P(SampleTest, EachSamplerDrawsFromItsDistribution) {
-  std::map<std::string, SamplingRow> cases;
-  cases["plain"] = {};
-  cases["temperature"] = {.temperature = 0.5F};
-  cases["high temperature"] = {.temperature = 2};
-  cases["top_k"] = {.top_k = 5};
-  cases["top_p"] = {.top_p = 0.7F};
-  cases["top_p 0"] = {.top_p = 0};
-  cases["min_p"] = {.min_p = 0.2F};
-  cases["min_p 1"] = {.min_p = 1};
-  cases["typical_p"] = {.typical_p = 0.5F};
-  cases["typical_p of few"] = {.typical_p = 0.05F};
-  cases["typical_p of most"] = {.typical_p = 0.95F};
-  cases["repetition"] = {.repetition_penalty = 1.8F, .penalized_ids = kPenalized};
-  cases["repetition below 1"] = {.repetition_penalty = 0.6F, .penalized_ids = kPenalized};
-  cases["presence"] = {.presence_penalty = 1.5F, .answer_counts = kCounts};
-  cases["presence below 0"] = {.presence_penalty = -1, .answer_counts = kCounts};
-  cases["frequency"] = {.frequency_penalty = 0.7F, .answer_counts = kCounts};
-  cases["bias"] = {.logit_bias = kBias};
-  cases["banned"] = {.banned_ids = kBanned};
   std::uint64_t seed = 1000;
-  for (auto& [name, row] : cases) {
+  for (auto [name, row] : sampler_cases()) {
     const std::vector<float> logits = random_logits(37);
     row.seed = seed++;
     expect_fair(draw(logits, row, kDraws), distribution(logits, row), name);
@@ -113,21 +45,8 @@ TEST_P(SampleTest, EachSamplerDrawsFromItsDistribution) {
 
 TEST_P(SampleTest, CombinationsDrawFromTheirDistribution) {
   std::mt19937 random(7);
-  const auto maybe = [&](float value, float neutral) { return random() % 2 == 0 ? value : neutral; };
   for (std::uint64_t seed = 0; seed < 40; seed++) {
-    SamplingRow row{.temperature = maybe(1.3F, 0.8F),
-                    .top_k = static_cast<std::int32_t>(maybe(12, 0)),
-                    .top_p = maybe(0.9F, 1),
-                    .min_p = maybe(0.05F, 0),
-                    .typical_p = maybe(0.7F, 1),
-                    .repetition_penalty = maybe(1.2F, 1),
-                    .presence_penalty = maybe(0.5F, 0),
-                    .frequency_penalty = maybe(-0.3F, 0.4F),
-                    .penalized_ids = kPenalized,
-                    .answer_counts = kCounts,
-                    .seed = seed};
-    if (random() % 2 == 0) row.logit_bias = kBias;
-    if (random() % 2 == 0) row.banned_ids = kBanned;
+    const SamplingRow row = random_combination(random, seed);
     const std::vector<float> logits = random_logits(37);
     expect_fair(draw(logits, row, kDraws / 2), distribution(logits, row),
                 "combination " + std::to_string(seed));

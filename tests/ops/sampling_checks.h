@@ -4,7 +4,9 @@
 
 #include <cmath>
 #include <cstdint>
+#include <map>
 #include <numeric>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,56 @@ inline ref::SamplingOptions reference_options(const SamplingRow& row) {
 
 inline std::vector<double> distribution(const std::vector<float>& logits, const SamplingRow& row) {
   return ref::sampling_distribution({logits.begin(), logits.end()}, reference_options(row));
+}
+
+inline constexpr std::int64_t kDraws = 20000;
+inline constexpr std::int32_t kPenalized[] = {0, 3, 5};
+inline constexpr std::int32_t kBanned[] = {1, 2, 1};
+inline constexpr IdBias kBias[] = {{4, 1.5F}, {5, -2}, {30, 3}};
+inline constexpr IdCount kCounts[] = {{3, 1}, {6, 4}, {7, 2}};
+
+// Each way to shape a draw by itself, for a vocabulary of more than 30 tokens.
+inline std::map<std::string, SamplingRow> sampler_cases() {
+  std::map<std::string, SamplingRow> cases;
+  cases["plain"] = {};
+  cases["temperature"] = {.temperature = 0.5F};
+  cases["high temperature"] = {.temperature = 2};
+  cases["top_k"] = {.top_k = 5};
+  cases["top_k of all"] = {.top_k = 1000};
+  cases["top_p"] = {.top_p = 0.7F};
+  cases["top_p 0"] = {.top_p = 0};
+  cases["min_p"] = {.min_p = 0.2F};
+  cases["min_p 1"] = {.min_p = 1};
+  cases["typical_p"] = {.typical_p = 0.5F};
+  cases["typical_p of few"] = {.typical_p = 0.05F};
+  cases["typical_p of most"] = {.typical_p = 0.95F};
+  cases["repetition"] = {.repetition_penalty = 1.8F, .penalized_ids = kPenalized};
+  cases["repetition below 1"] = {.repetition_penalty = 0.6F, .penalized_ids = kPenalized};
+  cases["presence"] = {.presence_penalty = 1.5F, .answer_counts = kCounts};
+  cases["presence below 0"] = {.presence_penalty = -1, .answer_counts = kCounts};
+  cases["frequency"] = {.frequency_penalty = 0.7F, .answer_counts = kCounts};
+  cases["bias"] = {.logit_bias = kBias};
+  cases["banned"] = {.banned_ids = kBanned};
+  return cases;
+}
+
+// Several ways at once, at random; the seed is the draws' own.
+inline SamplingRow random_combination(std::mt19937& choice, std::uint64_t seed) {
+  const auto maybe = [&](float value, float neutral) { return choice() % 2 == 0 ? value : neutral; };
+  SamplingRow row{.temperature = maybe(1.3F, 0.8F),
+                  .top_k = static_cast<std::int32_t>(maybe(12, 0)),
+                  .top_p = maybe(0.9F, 1),
+                  .min_p = maybe(0.05F, 0),
+                  .typical_p = maybe(0.7F, 1),
+                  .repetition_penalty = maybe(1.2F, 1),
+                  .presence_penalty = maybe(0.5F, 0),
+                  .frequency_penalty = maybe(-0.3F, 0.4F),
+                  .penalized_ids = kPenalized,
+                  .answer_counts = kCounts,
+                  .seed = seed};
+  if (choice() % 2 == 0) row.logit_bias = kBias;
+  if (choice() % 2 == 0) row.banned_ids = kBanned;
+  return row;
 }
 
 // Pearson's chi-square of draws against the exact distribution: a fair sampler passes the 99.99 % quantile,

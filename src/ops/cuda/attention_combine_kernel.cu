@@ -19,8 +19,7 @@ __device__ float largest_score(const AttentionArguments& a, const Sequence& seq,
 // Grid: rows, kv heads, sequences. Threads: quads of columns, times every kGroups-th part.
 template <int kHeadDim>
 __global__ void __launch_bounds__(kThreads) combine_parts(const __grid_constant__ AttentionArguments a) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   constexpr int kQuads = kHeadDim / 4, kGroups = kThreads / kQuads;
   __shared__ float4 sums[kGroups][kQuads];
   __shared__ float weights[kGroups];

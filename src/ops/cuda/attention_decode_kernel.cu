@@ -51,8 +51,7 @@ struct QueryPlaces {
 template <class Shape>
 __global__ void __launch_bounds__(Shape::kWarps* kWarpLen)
     attend_split(const __grid_constant__ AttentionArguments a) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   using Kv = typename Shape::Kv;
   extern __shared__ __align__(128) char shared[];
   auto* const queries = reinterpret_cast<typename Kv::Query*>(shared + Shape::kWarps * Shape::kWarpBytes);

@@ -59,8 +59,7 @@ struct QueryPlaces {
 // Grid: blocks of rows, the last first, as they see the most; kv heads.
 template <class Shape>
 __global__ void __launch_bounds__(Shape::kThreads) attend_rows(const __grid_constant__ AttentionArguments a) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   using Kv = typename Shape::Kv;
   using Memory = PrefillMemory<Shape>;
   extern __shared__ __align__(128) char shared[];

@@ -27,6 +27,12 @@ __device__ inline void let_successor_start() {
 #endif
 }
 
+// How a kernel begins that has nothing to fetch beforehand.
+__device__ inline void enter_chain() {
+  let_successor_start();
+  wait_for_predecessor();
+}
+
 // Whether the code of this kernel that runs on the current card waits: what was compiled for an older
 // architecture does not, and must not be launched early.
 template <class... Parameters>

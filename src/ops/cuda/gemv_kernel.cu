@@ -138,8 +138,7 @@ cudaError_t launch(const Arguments& a, int num_multiprocessors, std::size_t shar
 // A warp for each output. What of x it reads others read too: the caches have it.
 template <class T>
 __global__ void plain_gemv(const FloatGemv a) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   const std::int64_t row = std::int64_t{blockIdx.x} * (blockDim.x / 32) + threadIdx.x / 32;
   if (row >= a.n) return;
   const int lane = threadIdx.x % 32;
@@ -163,8 +162,7 @@ __global__ void plain_gemv(const FloatGemv a) {
 
 // The same of f32 in rows aligned to 16 bytes.
 __global__ void plain_gemv_of_float4(const FloatGemv a) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   const std::int64_t row = std::int64_t{blockIdx.x} * (blockDim.x / 32) + threadIdx.x / 32;
   if (row >= a.n) return;
   const int lane = threadIdx.x % 32;

@@ -17,8 +17,7 @@ struct Padding {
 
 template <class X, class Y>
 __global__ void pad_inputs(const LinearInputs a, const Padding padding, Y* y) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   const std::int64_t column = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (column >= padding.padded_k) return;
   const std::int64_t group = column / padding.padded_group, in_group = column % padding.padded_group;
@@ -67,8 +66,7 @@ __device__ float rounded(float x, const Int8Scale& scale) {
 // A block for each span of a row.
 template <class X>
 __global__ void round_inputs(const LinearInputs a, std::int64_t span, float* y) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   const std::int64_t num_spans = a.k / span, row = blockIdx.x / num_spans,
                      first = blockIdx.x % num_spans * span;
   const X* x = static_cast<const X*>(a.x) + row * a.stride + first;
@@ -79,8 +77,7 @@ __global__ void round_inputs(const LinearInputs a, std::int64_t span, float* y) 
 
 template <class X>
 __global__ void int8_inputs(const LinearInputs a, X* y, float* scales) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   const std::int64_t row = blockIdx.x;
   const X* x = static_cast<const X*>(a.x) + row * a.stride;
   const Int8Scale scale = int8_scale(largest_magnitude(x, a.k));
@@ -91,8 +88,7 @@ __global__ void int8_inputs(const LinearInputs a, X* y, float* scales) {
 
 __global__ void add_slices(const float* partial, int num_slices, std::int64_t m, std::int64_t n,
                            const LinearOutput out) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   const std::int64_t column = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (column >= n) return;
   for (std::int64_t row = blockIdx.y; row < m; row += gridDim.y) {

@@ -52,8 +52,7 @@ __global__ void __launch_bounds__(kThreads)
 }
 
 __global__ void __launch_bounds__(kTeamThreads, 2) top_logits_of_rows(const TopLogits a) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   __shared__ RowTeam::Memory team_memory;
   __shared__ Histogram histogram;
   RowTeam team(team_memory, a.rows.v);

@@ -17,12 +17,6 @@ dim3 grid_of(std::int64_t num_rows, std::int64_t threads_per_row) {
               static_cast<unsigned>(std::min(divide_up(threads_per_row, kThreads), kMaxGridY)));
 }
 
-// The first thing that each of these kernels does: all that it reads is its predecessors' work.
-__device__ void enter_chain() {
-  let_successor_start();
-  wait_for_predecessor();
-}
-
 __device__ std::int64_t thread_of_row() {
   return static_cast<std::int64_t>(blockIdx.y) * kThreads + threadIdx.x;
 }

@@ -170,8 +170,7 @@ class Draw {
 };
 
 __global__ void __launch_bounds__(kTeamThreads, 2) sample_rows(const SampleArguments a) {
-  let_successor_start();
-  wait_for_predecessor();
+  enter_chain();
   __shared__ RowTeam::Memory team_memory;
   __shared__ Histogram histogram;
   RowTeam team(team_memory, a.v);

@@ -6,9 +6,10 @@
 // The residual stream and the outputs of linear layers are f32; what a linear layer reads has the dtype
 // of its weights' format.
 //
-// Numbers do not depend on company: an output element is accumulated in one order whatever m is, and
-// attention is split at fixed positions counted from 0. So a sequence's results are bit-equal alone, batched,
-// chunked and recomputed (docs/structure.md).
+// On the CPU numbers do not depend on company: an output element is accumulated in one order whatever m is,
+// and attention is split at fixed positions counted from 0. So a sequence's results are bit-equal alone,
+// batched, chunked and recomputed (docs/structure.md). On a card the number of rows and sequences chooses the
+// kernels and their splits, and results agree by tolerance.
 #include <cstdint>
 #include <span>
 #include <vector>

@@ -35,7 +35,7 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
       scheduler_(policy),
       cost_model_(policy.cost),
       compute_(options.device, options.device == Device::cpu ? options.num_threads : 1,
-               static_cast<std::size_t>(options.workspace_bytes)),
+               static_cast<std::size_t>(options.workspace_bytes), options.eager),
       kv_pool_(make_kv_pool(compute_.ctx(), model.info(), std::int64_t{policy.num_blocks} + 1)),
       runner_(model_, compute_.ctx(), kv_pool_) {
   stats_.num_blocks = policy.num_blocks;

@@ -84,10 +84,10 @@ bool Scheduler::is_for_decodes_only(const StepPlan& plan) noexcept {
 }
 
 void Scheduler::schedule_prefills(StepPlan& plan) {
-  const double end_ms = max_ms(plan.work);
+  const double paced_ms = max_ms(plan.work);
   for (Sequence* sequence : running_) {
     if (decodes(*sequence)) continue;
-    const std::int32_t len = chunk_len(plan, end_ms, sequence->num_computed, sequence->num_uncomputed());
+    const std::int32_t len = chunk_len(plan, paced_ms, sequence->num_computed, sequence->num_uncomputed());
     if (len == 0) return;
     append_prompt(plan, *sequence, len);
   }
@@ -97,7 +97,7 @@ void Scheduler::schedule_prefills(StepPlan& plan) {
     const PrefixCache::Match match = cache_.find(sequence);
     if (match.is_coming || !can_admit(sequence, match)) return;
     const auto first = static_cast<std::int32_t>(match.blocks.size()) * options_.block_len;
-    const std::int32_t len = chunk_len(plan, end_ms, first, sequence.len() - first);
+    const std::int32_t len = chunk_len(plan, paced_ms, first, sequence.len() - first);
     if (len == 0) return;
     admit_first(plan, match);
     append_prompt(plan, sequence, len);
@@ -111,12 +111,13 @@ double Scheduler::max_ms(const StepWork& decodes) const noexcept {
 }
 
 // How many of `len` tokens from position `first` on the step still takes; 0 where it is full.
-std::int32_t Scheduler::chunk_len(const StepPlan& plan, double max_ms, std::int32_t first,
+std::int32_t Scheduler::chunk_len(const StepPlan& plan, double paced_ms, std::int32_t first,
                                   std::int32_t len) const {
   const auto fits = [&](std::int32_t num_tokens) {
     StepWork work = plan.work;
     work.add(first, num_tokens, num_tokens == len);
-    return options_.cost.predict(work) <= max_ms;
+    const bool is_unpaced = plan.num_prompt_tokens + num_tokens <= options_.unpaced_prompt_tokens;
+    return options_.cost.predict(work) <= (is_unpaced ? std::max(paced_ms, options_.max_step_ms) : paced_ms);
   };
   const std::int32_t most = std::min(len, options_.max_prompt_tokens - plan.num_prompt_tokens);
   const std::int32_t least = plan.num_prompt_tokens == 0 ? std::min(most, options_.min_prompt_tokens) : 0;

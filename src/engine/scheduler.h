@@ -27,6 +27,8 @@ struct SchedulerOptions {
   // long. Where the answers alone take longer than max_step_ms, the lower bound holds: a prompt keeps going.
   double max_slowdown = 2;
   double min_slowdown = 1.5;
+  // So many prompt tokens may make the pause longer than that, up to max_step_ms.
+  std::int32_t unpaced_prompt_tokens = 0;
   std::int32_t decodes_only_interval = 16;        // of steps with decodes, one in so many has no prompts
   StepCost cost = {.step_ms = 1, .token_ms = 1};  // until set_cost()
   bool enable_prefix_caching = false;
@@ -104,7 +106,7 @@ class Scheduler {
   bool is_for_decodes_only(const StepPlan& plan) noexcept;
   void schedule_prefills(StepPlan& plan);
   double max_ms(const StepWork& decodes) const noexcept;
-  std::int32_t chunk_len(const StepPlan& plan, double max_ms, std::int32_t first, std::int32_t len) const;
+  std::int32_t chunk_len(const StepPlan& plan, double paced_ms, std::int32_t first, std::int32_t len) const;
   bool make_room(StepPlan& plan, Sequence& sequence);
   bool can_admit(const Sequence& sequence, const PrefixCache::Match& match) const noexcept;
   void admit_first(StepPlan& plan, const PrefixCache::Match& match);

@@ -81,10 +81,10 @@ void require_device(Device device) {
     throw Error(fmt::format("no NVIDIA card can be used: {}", reason), "Use --device cpu without one.");
 }
 
-ComputeContext::ComputeContext(Device device, int num_threads, std::size_t workspace_bytes)
+ComputeContext::ComputeContext(Device device, int num_threads, std::size_t workspace_bytes, bool eager)
     : pool_(num_threads),
       stream_(make_stream(usable(device))),
-      graphs_(make_graphs(stream_handle(stream_.get()))),
+      graphs_(eager ? nullptr : make_graphs(stream_handle(stream_.get()))),
       workspace_(allocator_of(device), workspace_bytes) {
   ctx_.device = device;
   ctx_.pool = &pool_;

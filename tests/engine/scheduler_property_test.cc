@@ -50,6 +50,7 @@ SchedulerOptions any_options() {
   options.min_prompt_tokens = in(1, 8);
   options.max_step_ms = in(1, 60);
   options.max_slowdown = in(1, 4);
+  options.unpaced_prompt_tokens = in(0, 2) == 0 ? in(1, 40) : 0;
   options.decodes_only_interval = in(2, 20);
   options.min_slowdown = 1 + 0.25 * in(0, 2);
   options.cost = {
@@ -238,6 +239,7 @@ class Life {
     const double ms = options_.cost.predict(work);
     const double ms_of_decodes = work_of_decodes.num_tokens > 0 ? options_.cost.predict(work_of_decodes) : 0;
     RC_ASSERT(ms <= std::max(options_.max_step_ms, options_.min_slowdown * ms_of_decodes));
+    if (plan.num_prompt_tokens <= options_.unpaced_prompt_tokens) return;
     if (ms_of_decodes > 0) RC_ASSERT(ms <= options_.max_slowdown * ms_of_decodes);
   }
 

@@ -28,7 +28,8 @@ class ComputeContext {
 
  private:
   ThreadPool pool_;
-  std::shared_ptr<void> stream_;        // cuda::Stream; before what its kernels use
+  std::shared_ptr<void> stream_;  // cuda::Stream; before what its kernels use
+  std::shared_ptr<cuda::UploadRing> uploads_;
   std::unique_ptr<GraphCache> graphs_;  // null: eager, or not on a card
   Workspace workspace_;
   Ctx ctx_;

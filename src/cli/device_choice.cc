@@ -40,9 +40,10 @@ CLI::Option* add_device_option(CLI::App& app, std::string& name, const char* des
 }
 
 CLI::Option* add_eager_option(CLI::App& app, bool& eager) {
-  return app.add_flag("--eager,--eager-mode", eager,
-                      "On a card: launch every step op by op instead of as a CUDA graph; slower, the same "
-                      "tokens; for debugging");
+  return app.add_flag(
+      "--eager,--eager-mode", eager,
+      "On a card: launch every step op by op instead of as a CUDA graph, and none ahead of the "
+      "tokens before it; slower, the same tokens; for debugging");
 }
 
 Device find_device(const std::string& name) {

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/engine_policy.h"
 
 namespace lmdeploy {
 namespace {
@@ -37,7 +38,8 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
       compute_(options.device, options.device == Device::cpu ? options.num_threads : 1,
                static_cast<std::size_t>(options.workspace_bytes), options.eager),
       kv_pool_(make_kv_pool(compute_.ctx(), model.info(), std::int64_t{policy.num_blocks} + 1)),
-      runner_(model_, compute_.ctx(), kv_pool_) {
+      runner_(model_, compute_.ctx(), kv_pool_, policy.max_batch_size),
+      steps_ahead_(num_steps_ahead(options)) {
   stats_.num_blocks = policy.num_blocks;
   stats_.block_len = policy.block_len;
   publish();
@@ -51,7 +53,7 @@ void EngineLoop::run() {
       if (!healthy_ && !lost_device_) probe();
       take_mail();
       end_overdue();
-      prepare_blocks(scheduler_.idle() ? 0 : step());
+      prepare_blocks(step());
     } catch (const std::exception& e) {
       fail_all(e.what());
     }
@@ -60,7 +62,7 @@ void EngineLoop::run() {
 }
 
 std::chrono::milliseconds EngineLoop::max_wait() const noexcept {
-  if (!scheduler_.idle() || has_blocks_to_prepare_) return std::chrono::milliseconds(0);
+  if (!scheduler_.idle() || !flights_.empty() || has_blocks_to_prepare_) return std::chrono::milliseconds(0);
   return healthy_ || lost_device_ ? kIdleWait : kProbeInterval;
 }
 
@@ -99,38 +101,82 @@ void EngineLoop::end_overdue() {
               "the time that the request was given is over");
 }
 
+// Draws wait for the commit of the step before, so that they see all that was said; the forward pass before
+// them does not. What takes time and is of no use to the device, the deliveries, comes last.
 double EngineLoop::step() {
-  const StepPlan plan = scheduler_.schedule();
+  const bool is_ahead = !flights_.empty();  // of one whose tokens are not known
+  launch();
+  bool has_tokens = is_ahead && take_tokens();
+  draw();
+  if (steps_ahead_ == 0) has_tokens = take_tokens();
+  if (has_tokens) deliver();
+  end_failed();
+  if (has_tokens && scheduler_.idle() && flights_.empty()) check_idle();
+  return has_tokens ? runner_.step_ms() : 0;
+}
+
+void EngineLoop::launch() {
+  if (scheduler_.idle()) return;
+  StepPlan plan = scheduler_.schedule();
   mark_phases(plan);
-  double step_ms = 0;
+  CHECK(!plan.chunks.empty() || !flights_.empty(), "{} run, {} wait, {} blocks free, nothing to do",
+        scheduler_.num_running(), scheduler_.num_waiting(), scheduler_.blocks().num_available());
+  if (plan.chunks.empty()) return;
+  Flight& flight = flights_.emplace_back();
+  flight.plan = std::move(plan);
+  scores_.clear();
+  for (const Chunk& chunk : flight.plan.chunks) {
+    ActiveRequest& request = *active_.at(chunk.sequence->id);
+    scores_.push_back(request.prompt_scores ? &*request.prompt_scores : nullptr);
+  }
   try {
-    step_ms = compute(plan);
+    runner_.launch(flight.plan, scores_);
   } catch (const std::exception& e) {
-    fail_step(plan, e.what());
-    return 0;
+    flight.error = e.what();
+  }
+}
+
+void EngineLoop::draw() {
+  if (flights_.empty() || flights_.back().has_draws || !flights_.back().error.empty()) return;
+  Flight& flight = flights_.back();
+  draws_.clear();
+  for (const Chunk& chunk : flight.plan.chunks) {
+    if (!chunk.draws) continue;
+    const bool has_ended = chunk.sequence->finish_reason != FinishReason::none;
+    draws_.push_back(has_ended ? Draw() : active_.at(chunk.sequence->id)->sampling.draw());
+  }
+  try {
+    runner_.draw(draws_);
+    flight.has_draws = true;
+  } catch (const std::exception& e) {
+    flight.error = e.what();
+  }
+}
+
+// Waits for the oldest step and commits it. Where that fails, all that is in flight has failed with it.
+bool EngineLoop::take_tokens() {
+  if (flights_.empty() || !flights_.front().has_draws) return false;
+  const StepPlan& plan = flights_.front().plan;
+  try {
+    runner_.wait();
+  } catch (const std::exception& e) {
+    for (Flight& flight : flights_) flight.error = e.what();
+    return false;
+  }
+  cost_model_.observe(plan.work, runner_.step_ms());
+  scheduler_.set_cost(cost_model_.cost());
+  receivers_.clear();
+  for (const Chunk& chunk : plan.chunks) {
+    if (!chunk.draws) continue;
+    const bool has_ended = chunk.sequence->finish_reason != FinishReason::none;
+    receivers_.push_back(has_ended ? nullptr : active_.at(chunk.sequence->id).get());
   }
   count(plan);
   scheduler_.commit(plan, runner_.tokens());
-  publish();
-  deliver(plan);
-  if (scheduler_.idle()) check_idle();
-  return step_ms;
-}
-
-double EngineLoop::compute(const StepPlan& plan) {
-  draws_.clear();
-  scores_.clear();
-  for (const Chunk& chunk : plan.chunks) {
-    ActiveRequest& request = *active_.at(chunk.sequence->id);
-    if (chunk.draws) draws_.push_back(request.sampling.draw());
-    scores_.push_back(request.prompt_scores ? &*request.prompt_scores : nullptr);
-  }
-  const Clock::time_point begin = Clock::now();
-  runner_.run(plan, draws_, scores_);
-  const double step_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-  cost_model_.observe(plan.work, step_ms);
-  scheduler_.set_cost(cost_model_.cost());
-  return step_ms;
+  for (std::size_t i = 0; i < receivers_.size(); i++)
+    if (receivers_[i] != nullptr && runner_.tokens()[i] >= 0)
+      receivers_[i]->sampling.accept(runner_.tokens()[i]);
+  return true;
 }
 
 void EngineLoop::mark_phases(const StepPlan& plan) {
@@ -147,44 +193,53 @@ void EngineLoop::mark_phases(const StepPlan& plan) {
 // Before the commit, which moves answer_len.
 void EngineLoop::count(const StepPlan& plan) {
   stats_.num_computed_tokens += static_cast<std::uint64_t>(plan.work.num_tokens);
-  std::size_t draw_idx = 0;
-  for (const Chunk& chunk : plan.chunks) {
-    if (!chunk.draws) continue;
-    const bool drew = runner_.tokens()[draw_idx++] >= 0;
-    if (chunk.sequence->answer_len() == 0)
-      stats_.num_prompt_tokens += static_cast<std::uint64_t>(chunk.sequence->prompt_len);
-    if (drew && !active_.at(chunk.sequence->id)->prompt_only) stats_.num_generated_tokens++;
+  for (std::size_t i = 0; i < receivers_.size(); i++) {
+    if (receivers_[i] == nullptr) continue;
+    const Sequence& sequence = receivers_[i]->sequence;
+    if (sequence.answer_len() == 0)
+      stats_.num_prompt_tokens += static_cast<std::uint64_t>(sequence.prompt_len);
+    if (runner_.tokens()[i] >= 0 && !receivers_[i]->prompt_only) stats_.num_generated_tokens++;
   }
 }
 
-void EngineLoop::deliver(const StepPlan& plan) {
+// The tokens of the oldest step, which is over then.
+void EngineLoop::deliver() {
+  publish();
   const Clock::time_point now = Clock::now();
-  std::size_t draw_idx = 0;
-  for (const Chunk& chunk : plan.chunks) {
-    if (!chunk.draws) continue;
-    const TokenScore& drawn = runner_.drawn()[draw_idx++];
-    ActiveRequest& request = *active_.at(chunk.sequence->id);
-    if (drawn.token >= 0) request.sampling.accept(drawn.token);
-    request.clock.enter(RequestClock::Phase::decode, now);
-    request.sampled_ms += runner_.draw_ms();
+  for (std::size_t i = 0; i < receivers_.size(); i++) {
+    if (receivers_[i] == nullptr) continue;
+    ActiveRequest& request = *receivers_[i];
+    const TokenScore& drawn = runner_.drawn()[i];
     const bool is_last = request.sequence.finish_reason != FinishReason::none;
+    const bool was_preempted = request.sequence.block_table.empty() && !is_last;  // since
+    if (!was_preempted) request.clock.enter(RequestClock::Phase::decode, now);
+    request.sampled_ms += runner_.draw_ms();
     send(request, drawn, drawn.token >= 0 ? std::string() : kNoToken);
     if (is_last) forget(request);
   }
+  flights_.pop_front();
 }
 
-void EngineLoop::fail_step(const StepPlan& plan, const std::string& error) {
-  log::error("a step of {} sequences failed: {}", plan.chunks.size(), error);
-  for (const Chunk& chunk : plan.chunks) {
-    scheduler_.remove(*chunk.sequence);
-    chunk.sequence->finish_reason = FinishReason::error;
+// The requests of the steps that went wrong.
+void EngineLoop::end_failed() {
+  if (flights_.empty() || flights_.front().error.empty()) return;
+  const std::string error = flights_.front().error;
+  std::vector<ActiveRequest*> concerned;
+  for (const Flight& flight : flights_) {
+    log::error("a step of {} sequences failed: {}", flight.plan.chunks.size(), flight.error);
+    for (const Chunk& chunk : flight.plan.chunks) {
+      if (chunk.sequence->finish_reason != FinishReason::none) continue;
+      scheduler_.remove(*chunk.sequence, FinishReason::error);
+      concerned.push_back(active_.at(chunk.sequence->id).get());
+    }
   }
   publish();
-  for (const Chunk& chunk : plan.chunks) {
-    ActiveRequest& request = *active_.at(chunk.sequence->id);
-    send(request, {}, error);
-    forget(request);
+  for (ActiveRequest* request : concerned) {
+    send(*request, {}, error);
+    forget(*request);
   }
+  flights_.clear();
+  runner_.forget_steps();
   probe();
 }
 
@@ -200,21 +255,24 @@ void EngineLoop::end_early(RequestId id, FinishReason reason, const std::string&
   const auto entry = active_.find(id);
   if (entry == active_.end()) return;
   ActiveRequest& request = *entry->second;
-  scheduler_.remove(request.sequence);
-  request.sequence.finish_reason = reason;
+  scheduler_.remove(request.sequence, reason);
   publish();
   send(request, {}, error);
   forget(request);
 }
 
+// Plans in flight still point to its sequence.
 void EngineLoop::forget(ActiveRequest& request) {
-  const RequestId id = request.sequence.id;
-  deadlines_.erase({request.deadline, id});
-  active_.erase(id);
+  const auto entry = active_.find(request.sequence.id);
+  deadlines_.erase({request.deadline, entry->first});
+  if (!flights_.empty()) flights_.back().ended.push_back(std::move(entry->second));
+  active_.erase(entry);
 }
 
 void EngineLoop::end_all(FinishReason reason, const std::string& error) noexcept {
   scheduler_.reset();
+  flights_.clear();
+  runner_.forget_steps();
   publish();
   const auto end = [&](ActiveRequest& request) {
     if (!request.sink) return;

@@ -72,6 +72,11 @@ std::int32_t max_prompt_tokens(const EngineOptions& options) noexcept {
                                        : options.max_prefill_token_num;
 }
 
+int num_steps_ahead(const EngineOptions& options) noexcept {
+  if (options.steps_ahead >= 0) return std::min(options.steps_ahead, 1);
+  return options.device == Device::cpu || options.eager ? 0 : 1;
+}
+
 SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo& info) {
   const std::int64_t block_bytes = KvPool::block_bytes(info.kv_layout, info.num_layers);
   const std::int64_t num_blocks = options.cache_bytes / block_bytes;

@@ -268,14 +268,14 @@ TEST_F(SchedulerTest, RemovedInEveryPhase) {
   Sequence& prefilling = add(scheduler, 100, 10);
   Sequence& waiting = add(scheduler, 4, 10);
   step(scheduler);
-  scheduler.remove(waiting);
+  scheduler.remove(waiting, FinishReason::abort);
   EXPECT_EQ(scheduler.num_waiting_tokens(), 0);
-  scheduler.remove(prefilling);
+  scheduler.remove(prefilling, FinishReason::abort);
   EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 4, 1)));
-  scheduler.remove(decoding);
+  scheduler.remove(decoding, FinishReason::abort);
   EXPECT_TRUE(scheduler.idle());
   EXPECT_EQ(scheduler.blocks().num_used(), 0);
-  EXPECT_THROW(scheduler.remove(decoding), CheckFailure);
+  EXPECT_THROW(scheduler.remove(decoding, FinishReason::abort), CheckFailure);
 }
 
 TEST_F(SchedulerTest, ResetForgetsAll) {

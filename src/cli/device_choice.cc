@@ -39,6 +39,13 @@ CLI::Option* add_device_option(CLI::App& app, std::string& name, const char* des
   return app.add_option("--device", name, description)->option_text("auto|cuda|cpu")->transform(lower);
 }
 
+CLI::Option* add_eager_option(CLI::App& app, bool& eager) {
+  return app.add_flag(
+      "--eager,--eager-mode", eager,
+      "On a card: launch every step op by op instead of as a CUDA graph, and none ahead of the "
+      "tokens before it; slower, the same tokens; for debugging");
+}
+
 Device find_device(const std::string& name) {
   if (name == "cpu") return Device::cpu;
   if (name == "cuda") {

@@ -8,6 +8,7 @@ namespace lmdeploy::cli {
 
 // --device, read into `name` in lower case.
 CLI::Option* add_device_option(CLI::App& app, std::string& name, const char* description);
+CLI::Option* add_eager_option(CLI::App& app, bool& eager);
 
 // What --device means: cpu, cuda, or auto: a card where there is one that this build can use, otherwise the
 // CPU, and the log tells why. Throws Error where cuda cannot be used.

@@ -77,6 +77,7 @@ EngineOptions engine_options(Device device, const EngineFlags& flags, const Memo
   options.workspace_bytes = plan.needs.workspace_bytes;
   options.num_threads = flags.num_threads;
   options.enable_prefix_caching = flags.enable_prefix_caching;
+  options.eager = flags.eager;
   options.max_queue_len = flags.max_queue_len;
   options.max_queue_tokens = flags.max_queue_tokens;
   return options;

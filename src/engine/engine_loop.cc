@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/engine_policy.h"
 
 namespace lmdeploy {
 namespace {
@@ -22,9 +23,6 @@ constexpr std::chrono::milliseconds kProbeInterval = std::chrono::seconds(1);
 constexpr std::int32_t kBlocksAhead = 16;
 constexpr double kPreparingShare = 0.1;
 
-constexpr const char* kNoToken =
-    "no token could be drawn: the model's logits are not numbers, or every token is banned";
-
 }  // namespace
 
 EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const SchedulerOptions& policy,
@@ -35,9 +33,10 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
       scheduler_(policy),
       cost_model_(policy.cost),
       compute_(options.device, options.device == Device::cpu ? options.num_threads : 1,
-               static_cast<std::size_t>(options.workspace_bytes)),
+               static_cast<std::size_t>(options.workspace_bytes), options.eager),
       kv_pool_(make_kv_pool(compute_.ctx(), model.info(), std::int64_t{policy.num_blocks} + 1)),
-      runner_(model_, compute_.ctx(), kv_pool_) {
+      runner_(model_, compute_.ctx(), kv_pool_, policy.max_batch_size),
+      steps_ahead_(num_steps_ahead(options)) {
   stats_.num_blocks = policy.num_blocks;
   stats_.block_len = policy.block_len;
   publish();
@@ -51,7 +50,7 @@ void EngineLoop::run() {
       if (!healthy_ && !lost_device_) probe();
       take_mail();
       end_overdue();
-      prepare_blocks(scheduler_.idle() ? 0 : step());
+      prepare_blocks(step());
     } catch (const std::exception& e) {
       fail_all(e.what());
     }
@@ -60,7 +59,7 @@ void EngineLoop::run() {
 }
 
 std::chrono::milliseconds EngineLoop::max_wait() const noexcept {
-  if (!scheduler_.idle() || has_blocks_to_prepare_) return std::chrono::milliseconds(0);
+  if (!scheduler_.idle() || !flights_.empty() || has_blocks_to_prepare_) return std::chrono::milliseconds(0);
   return healthy_ || lost_device_ ? kIdleWait : kProbeInterval;
 }
 
@@ -93,44 +92,82 @@ void EngineLoop::take_mail() {
   mail_.aborts.clear();
 }
 
-void EngineLoop::end_overdue() {
-  while (!deadlines_.empty() && deadlines_.begin()->first <= Clock::now())
-    end_early(deadlines_.begin()->second, FinishReason::timeout,
-              "the time that the request was given is over");
+// Draws wait for the commit of the step before, so that they see all that was said; the forward pass before
+// them does not. What takes time and is of no use to the device, the deliveries, comes last.
+double EngineLoop::step() {
+  const bool is_ahead = !flights_.empty();  // of one whose tokens are not known
+  launch();
+  bool has_tokens = is_ahead && take_tokens();
+  draw();
+  if (steps_ahead_ == 0) has_tokens = take_tokens();
+  if (has_tokens) deliver();
+  end_failed();
+  if (has_tokens && scheduler_.idle() && flights_.empty()) check_idle();
+  return has_tokens ? runner_.step_ms() : 0;
 }
 
-double EngineLoop::step() {
-  const StepPlan plan = scheduler_.schedule();
+void EngineLoop::launch() {
+  if (scheduler_.idle()) return;
+  StepPlan plan = scheduler_.schedule();
   mark_phases(plan);
-  double step_ms = 0;
+  CHECK(!plan.chunks.empty() || !flights_.empty(), "{} run, {} wait, {} blocks free, nothing to do",
+        scheduler_.num_running(), scheduler_.num_waiting(), scheduler_.blocks().num_available());
+  if (plan.chunks.empty()) return;
+  Flight& flight = flights_.emplace_back();
+  flight.plan = std::move(plan);
+  scores_.clear();
+  for (const Chunk& chunk : flight.plan.chunks) {
+    ActiveRequest& request = *active_.at(chunk.sequence->id);
+    scores_.push_back(request.prompt_scores ? &*request.prompt_scores : nullptr);
+  }
   try {
-    step_ms = compute(plan);
+    runner_.launch(flight.plan, scores_);
   } catch (const std::exception& e) {
-    fail_step(plan, e.what());
-    return 0;
+    flight.error = e.what();
+  }
+}
+
+void EngineLoop::draw() {
+  if (flights_.empty() || flights_.back().has_draws || !flights_.back().error.empty()) return;
+  Flight& flight = flights_.back();
+  draws_.clear();
+  for (const Chunk& chunk : flight.plan.chunks) {
+    if (!chunk.draws) continue;
+    const bool has_ended = chunk.sequence->finish_reason != FinishReason::none;
+    draws_.push_back(has_ended ? Draw() : active_.at(chunk.sequence->id)->sampling.draw());
+  }
+  try {
+    runner_.draw(draws_);
+    flight.has_draws = true;
+  } catch (const std::exception& e) {
+    flight.error = e.what();
+  }
+}
+
+// Waits for the oldest step and commits it. Where that fails, all that is in flight has failed with it.
+bool EngineLoop::take_tokens() {
+  if (flights_.empty() || !flights_.front().has_draws) return false;
+  const StepPlan& plan = flights_.front().plan;
+  try {
+    runner_.wait();
+  } catch (const std::exception& e) {
+    for (Flight& flight : flights_) flight.error = e.what();
+    return false;
+  }
+  cost_model_.observe(plan.work, runner_.step_ms());
+  scheduler_.set_cost(cost_model_.cost());
+  receivers_.clear();
+  for (const Chunk& chunk : plan.chunks) {
+    if (!chunk.draws) continue;
+    const bool has_ended = chunk.sequence->finish_reason != FinishReason::none;
+    receivers_.push_back(has_ended ? nullptr : active_.at(chunk.sequence->id).get());
   }
   count(plan);
   scheduler_.commit(plan, runner_.tokens());
-  publish();
-  deliver(plan);
-  if (scheduler_.idle()) check_idle();
-  return step_ms;
-}
-
-double EngineLoop::compute(const StepPlan& plan) {
-  draws_.clear();
-  scores_.clear();
-  for (const Chunk& chunk : plan.chunks) {
-    ActiveRequest& request = *active_.at(chunk.sequence->id);
-    if (chunk.draws) draws_.push_back(request.sampling.draw());
-    scores_.push_back(request.prompt_scores ? &*request.prompt_scores : nullptr);
-  }
-  const Clock::time_point begin = Clock::now();
-  runner_.run(plan, draws_, scores_);
-  const double step_ms = std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
-  cost_model_.observe(plan.work, step_ms);
-  scheduler_.set_cost(cost_model_.cost());
-  return step_ms;
+  for (std::size_t i = 0; i < receivers_.size(); i++)
+    if (receivers_[i] != nullptr && runner_.tokens()[i] >= 0)
+      receivers_[i]->sampling.accept(runner_.tokens()[i]);
+  return true;
 }
 
 void EngineLoop::mark_phases(const StepPlan& plan) {
@@ -147,117 +184,13 @@ void EngineLoop::mark_phases(const StepPlan& plan) {
 // Before the commit, which moves answer_len.
 void EngineLoop::count(const StepPlan& plan) {
   stats_.num_computed_tokens += static_cast<std::uint64_t>(plan.work.num_tokens);
-  std::size_t draw_idx = 0;
-  for (const Chunk& chunk : plan.chunks) {
-    if (!chunk.draws) continue;
-    const bool drew = runner_.tokens()[draw_idx++] >= 0;
-    if (chunk.sequence->answer_len() == 0)
-      stats_.num_prompt_tokens += static_cast<std::uint64_t>(chunk.sequence->prompt_len);
-    if (drew && !active_.at(chunk.sequence->id)->prompt_only) stats_.num_generated_tokens++;
+  for (std::size_t i = 0; i < receivers_.size(); i++) {
+    if (receivers_[i] == nullptr) continue;
+    const Sequence& sequence = receivers_[i]->sequence;
+    if (sequence.answer_len() == 0)
+      stats_.num_prompt_tokens += static_cast<std::uint64_t>(sequence.prompt_len);
+    if (runner_.tokens()[i] >= 0 && !receivers_[i]->prompt_only) stats_.num_generated_tokens++;
   }
-}
-
-void EngineLoop::deliver(const StepPlan& plan) {
-  const Clock::time_point now = Clock::now();
-  std::size_t draw_idx = 0;
-  for (const Chunk& chunk : plan.chunks) {
-    if (!chunk.draws) continue;
-    const TokenScore& drawn = runner_.drawn()[draw_idx++];
-    ActiveRequest& request = *active_.at(chunk.sequence->id);
-    if (drawn.token >= 0) request.sampling.accept(drawn.token);
-    request.clock.enter(RequestClock::Phase::decode, now);
-    request.sampled_ms += runner_.draw_ms();
-    const bool is_last = request.sequence.finish_reason != FinishReason::none;
-    send(request, drawn, drawn.token >= 0 ? std::string() : kNoToken);
-    if (is_last) forget(request);
-  }
-}
-
-void EngineLoop::fail_step(const StepPlan& plan, const std::string& error) {
-  log::error("a step of {} sequences failed: {}", plan.chunks.size(), error);
-  for (const Chunk& chunk : plan.chunks) {
-    scheduler_.remove(*chunk.sequence);
-    chunk.sequence->finish_reason = FinishReason::error;
-  }
-  publish();
-  for (const Chunk& chunk : plan.chunks) {
-    ActiveRequest& request = *active_.at(chunk.sequence->id);
-    send(request, {}, error);
-    forget(request);
-  }
-  probe();
-}
-
-// An exception outside of a forward pass: the books may be wrong, so everything starts anew.
-void EngineLoop::fail_all(const std::string& error) noexcept {
-  log::error("all requests are ended after a failure of the engine: {}", error);
-  end_all(FinishReason::error, error);
-  probe();
-}
-
-// Nothing where the request has ended already.
-void EngineLoop::end_early(RequestId id, FinishReason reason, const std::string& error) {
-  const auto entry = active_.find(id);
-  if (entry == active_.end()) return;
-  ActiveRequest& request = *entry->second;
-  scheduler_.remove(request.sequence);
-  request.sequence.finish_reason = reason;
-  publish();
-  send(request, {}, error);
-  forget(request);
-}
-
-void EngineLoop::forget(ActiveRequest& request) {
-  const RequestId id = request.sequence.id;
-  deadlines_.erase({request.deadline, id});
-  active_.erase(id);
-}
-
-void EngineLoop::end_all(FinishReason reason, const std::string& error) noexcept {
-  scheduler_.reset();
-  publish();
-  const auto end = [&](ActiveRequest& request) {
-    if (!request.sink) return;
-    request.sequence.finish_reason = reason;
-    send(request, {}, error);
-  };
-  for (auto& [id, request] : active_) end(*request);
-  active_.clear();
-  deadlines_.clear();
-  for (auto& request : mail_.requests)
-    if (request) end(*request);
-  mail_.requests.clear();
-  mail_.aborts.clear();
-}
-
-void EngineLoop::send(ActiveRequest& request, const TokenScore& drawn, const std::string& error) noexcept {
-  const Sequence& sequence = request.sequence;
-  const RequestId id = sequence.id;
-  try {
-    Output output;
-    output.request_id = id;
-    if (!request.prompt_only) {
-      output.token = drawn.token;
-      output.logprob = drawn.logprob;
-      output.top_logprobs = drawn.top;
-    }
-    if (drawn.token >= 0 && request.prompt_scores) {
-      output.prompt_scores = request.prompt_scores->take();
-      request.prompt_scores.reset();
-    }
-    output.finish_reason = sequence.finish_reason;
-    output.error = error;
-    output.timings = request.clock.read(Clock::now());
-    output.timings.sampled_ms = request.sampled_ms;
-    output.timings.num_cached_tokens = std::max(sequence.num_cached, 0);
-    output.timings.num_computed_tokens = static_cast<std::int32_t>(sequence.num_computed_ever);
-    output.timings.num_preemptions = sequence.num_preemptions;
-    request.sink(output);
-  } catch (const std::exception& e) {
-    log::error("the receiver of request {} failed, so the request ends: {}", id, e.what());
-    mail_.aborts.push_back(id);
-  }
-  if (request.sequence.finish_reason != FinishReason::none) request.sink = nullptr;
 }
 
 // Whether the model can compute at all: one token in a block of its own. After a failure this tells a bad

@@ -1,6 +1,7 @@
 #pragma once
 #include <atomic>
 #include <chrono>
+#include <deque>
 #include <memory>
 #include <set>
 #include <string>
@@ -16,8 +17,9 @@
 
 namespace lmdeploy {
 
-// What the engine's thread runs and owns: collect mail, schedule, compute, commit, deliver; again. A failure
-// ends the requests that it concerns and nothing else.
+// What the engine's thread runs and owns: collect mail, schedule, compute, commit, deliver; again. On a card
+// a step ahead: while the card computes a step, the host commits and delivers the one before and launches the
+// one after. A failure ends the requests that it concerns and nothing else.
 class EngineLoop {
  public:
   EngineLoop(const Model& model, const EngineOptions& options, const SchedulerOptions& policy,
@@ -29,15 +31,26 @@ class EngineLoop {
   bool lost_device() const noexcept { return lost_device_; }  // any thread
 
  private:
+  // A step between its schedule and the last of its tokens' deliveries.
+  struct Flight {
+    StepPlan plan;
+    bool has_draws = false;  // its draws have been launched too
+    std::string error;       // what went wrong in it
+    // Requests that ended meanwhile: the plan points to their sequences.
+    std::vector<std::unique_ptr<ActiveRequest>> ended;
+  };
+
   std::chrono::milliseconds max_wait() const noexcept;
   void prepare_blocks(double step_ms);
   void take_mail();
-  double step();                         // milliseconds of computing; 0 where it failed
-  double compute(const StepPlan& plan);  // milliseconds
+  double step();  // milliseconds of computing of the step that it finished
+  void launch();
+  void draw();
+  bool take_tokens();
   void mark_phases(const StepPlan& plan);
   void count(const StepPlan& plan);
-  void deliver(const StepPlan& plan);
-  void fail_step(const StepPlan& plan, const std::string& error);
+  void deliver();
+  void end_failed();
   void fail_all(const std::string& error) noexcept;
   void end_overdue();
   void end_early(RequestId id, FinishReason reason, const std::string& error);
@@ -61,10 +74,13 @@ class EngineLoop {
   std::unordered_map<RequestId, std::unique_ptr<ActiveRequest>> active_;
   // Of the active requests that have one.
   std::set<std::pair<std::chrono::steady_clock::time_point, RequestId>> deadlines_;
+  const int steps_ahead_;
+  std::deque<Flight> flights_;         // the oldest first; between two steps at most steps_ahead_
   bool has_blocks_to_prepare_ = true;  // for steps to come
   std::vector<std::int32_t> next_blocks_;
-  std::vector<Draw> draws_;            // of the current step
-  std::vector<PromptScores*> scores_;  // one for each of its chunks
+  std::vector<Draw> draws_;                // of the step that is drawn from
+  std::vector<PromptScores*> scores_;      // one for each chunk of the step that is launched
+  std::vector<ActiveRequest*> receivers_;  // of the tokens just taken; null: it had ended before
   EngineStats stats_;
   std::atomic<bool> healthy_{true};
   std::atomic<bool> lost_device_{false};

@@ -53,6 +53,11 @@ Rates rates_of(const EngineOptions& options) {
   return cpu_rates(options.num_threads > 0 ? options.num_threads : ThreadPool::num_usable_cpus());
 }
 
+// What a card's step takes whatever the number of prompt tokens is worth while only for many: a linear layer
+// of 4-bit weights unpacks all of them for more than some rows. So answers that run pause for longer than
+// max_slowdown allows: about 70 ms with a model of 7B on an H100.
+constexpr std::int32_t kUnpacedCardTokens = 2048;
+
 HashKey random_hash_key() {
   std::random_device random;
   const auto word = [&] { return std::uint64_t{random()} << 32 | random(); };
@@ -65,6 +70,11 @@ HashKey random_hash_key() {
 std::int32_t max_prompt_tokens(const EngineOptions& options) noexcept {
   return options.device == Device::cpu ? std::min(options.max_prefill_token_num, kMaxPromptTokens)
                                        : options.max_prefill_token_num;
+}
+
+int num_steps_ahead(const EngineOptions& options) noexcept {
+  if (options.steps_ahead >= 0) return std::min(options.steps_ahead, 1);
+  return options.device == Device::cpu || options.eager ? 0 : 1;
 }
 
 SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo& info) {
@@ -80,6 +90,7 @@ SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo
   result.block_len = info.kv_layout.block_len;
   result.max_batch_size = options.max_batch_size;
   result.max_prompt_tokens = max_prompt_tokens(options);
+  if (options.device != Device::cpu) result.unpaced_prompt_tokens = kUnpacedCardTokens;
   result.cost = guess_cost(info, rates_of(options));
   result.enable_prefix_caching = options.enable_prefix_caching;
   result.hash_key = random_hash_key();

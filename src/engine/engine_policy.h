@@ -10,6 +10,9 @@ namespace lmdeploy {
 // Prompt tokens that a step computes at most.
 std::int32_t max_prompt_tokens(const EngineOptions& options) noexcept;
 
+// EngineOptions::steps_ahead, 0 or 1.
+int num_steps_ahead(const EngineOptions& options) noexcept;
+
 // What the scheduler is told of the options, the model and, until steps were measured, of the device. Throws
 // Error where the cache holds no block.
 SchedulerOptions scheduler_options(const EngineOptions& options, const ModelInfo& info);

@@ -47,7 +47,7 @@ void PrefixCache::admit(Sequence& sequence, const Match& match) {
   for (const std::int32_t block : match.blocks) blocks_.retain(block);
   sequence.block_table = match.blocks;
   sequence.num_shared = static_cast<std::int32_t>(match.blocks.size());
-  sequence.num_computed = sequence.num_shared * blocks_.block_len();
+  sequence.num_computed = sequence.num_committed = sequence.num_shared * blocks_.block_len();
   extend(sequence, blocks_.blocks_for(sequence.len()) - sequence.num_shared);
   if (is_enabled_) announce(sequence);
 }
@@ -70,7 +70,7 @@ void PrefixCache::announce(Sequence& sequence) {
 
 void PrefixCache::publish(Sequence& sequence) {
   if (!is_enabled_) return;
-  const std::int32_t num_full = sequence.num_computed / blocks_.block_len();
+  const std::int32_t num_full = sequence.num_committed / blocks_.block_len();
   for (std::int32_t block_idx = sequence.num_shared; block_idx < num_full; block_idx++) {
     std::int32_t& block = sequence.block_table[static_cast<std::size_t>(block_idx)];
     const BlockContent published = content(sequence, block_idx, parent_of(sequence, block_idx));

@@ -25,7 +25,8 @@ class PrefixCache {
 
   const BlockManager& blocks() const noexcept { return blocks_; }
 
-  // What there is of a sequence's beginning. At least the last token is left to compute: a draw needs logits.
+  // What there is of a sequence's beginning, all of whose tokens are known. At least the last token is left
+  // to compute: a draw needs logits.
   struct Match {
     std::vector<std::int32_t> blocks;  // from position 0 on; not retained yet
     std::int32_t num_unused = 0;       // of them, those that nobody uses: to take them lessens num_available
@@ -42,7 +43,7 @@ class PrefixCache {
   // More new blocks at the end of the table. CHECKs that these are available.
   void extend(Sequence& sequence, std::int32_t count);
 
-  // num_computed has grown: from now on the blocks that are full by it can be found. Where another sequence
+  // num_committed has grown: from now on the blocks that are full by it can be found. Where another sequence
   // has published the same tokens meanwhile, this one goes on with that one's block and gives back its own:
   // they are equal, bit for bit, because no result depends on company or chunks.
   void publish(Sequence& sequence);

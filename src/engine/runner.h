@@ -1,5 +1,8 @@
 #pragma once
+#include <array>
 #include <cstdint>
+#include <memory>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -8,54 +11,92 @@
 #include "engine/scheduler.h"
 #include "model/model.h"
 #include "ops/ops.h"
+#include "ops/step_draws.h"
 
 namespace lmdeploy {
 
-// Turns a plan in integers into forward passes and draws. Its buffers are reused from step to step.
+// Turns a plan in integers into a forward pass and draws. A step is launched, then drawn from, then waited
+// for, and the next one may be launched before this one is waited for: it finds the tokens that nobody knows
+// yet where the draws have left them. So a device that computes beside the host always has work, and each
+// draw still sees all tokens before it. Buffers are reused from step to step.
 class Runner {
  public:
-  Runner(const Model& model, Ctx& ctx, KvPool& pool) : model_(model), ctx_(ctx), pool_(pool) {}
+  // max_draws: of one step. The pool's last block is nobody's: rows that only fill a batch up write there.
+  Runner(const Model& model, Ctx& ctx, KvPool& pool, std::int32_t max_draws);
 
-  // Computes the plan's chunks. draws: one for each chunk that draws, in order. scores: empty, or one for
-  // each chunk, null where its prompt is not scored. On an exception the keys and values of the plan's
-  // sequences are undefined.
+  // The forward pass of a step, behind the draws of the one before. scores: empty, or one for each chunk,
+  // null where its prompt is not scored; scores are waited for.
+  void launch(const StepPlan& plan, std::span<PromptScores* const> scores = {});
+  // The draws of the step that was launched last: one for each chunk that draws, in order.
+  void draw(std::span<const Draw> draws);
+  // Until the oldest step that was not waited for has been computed.
+  void wait();
+  // A step from its beginning to its end, while no other is in flight.
   void run(const StepPlan& plan, std::span<const Draw> draws, std::span<PromptScores* const> scores = {});
 
-  // Of the last run, one for each chunk that drew. Token -1: the logits were NaN, or all ids were banned.
+  // After an exception: no step is in flight any more. Keys and values of their sequences are undefined.
+  void forget_steps() noexcept;
+
+  // Of the step that was waited for last, one for each chunk that drew. Token -1: the logits were NaN, or all
+  // ids were banned.
   std::span<const TokenId> tokens() const noexcept { return tokens_; }
   std::span<const TokenScore> drawn() const noexcept { return drawn_; }  // with what its Draw asked for
+  double step_ms() const noexcept { return step_ms_; }                   // of the device
   double draw_ms() const noexcept { return draw_ms_; }  // of all draws, log probabilities included
 
  private:
-  // A chunk, or a part of one, and which of the draws is its own where it draws.
+  // A chunk, or a part of one, and which row of the step's logits is its own where it draws.
   struct Piece {
     Chunk chunk;
-    std::size_t draw_idx = 0;
+    std::int32_t row = -1;
+  };
+  struct Step {
+    std::unique_ptr<ops::StepDraws> draws;
+    std::vector<std::int32_t> rows;  // of each draw, in the step's logits
   };
 
+  Step& step(std::int64_t number) noexcept {
+    return steps_[static_cast<std::size_t>(number) % steps_.size()];
+  }
+  std::int32_t assign_rows(const StepPlan& plan, std::span<PromptScores* const> scores, Step& step);
   void run_scored(const Piece& piece, PromptScores& scores);
-  void compute(std::span<const Piece> pieces, PromptScores* scores);
-  Batch make_batch(std::span<const Piece> pieces, const PromptScores* scores);
+  void compute(std::span<const Piece> pieces, const View& logits, const PromptScores* scores);
+  std::int64_t num_padded(std::span<const Piece> pieces) const noexcept;
+  Batch make_batch(std::span<const Piece> pieces, std::int64_t num_seqs, const PromptScores* scores);
+  void append_tokens(const Chunk& chunk, const PromptScores* scores);
+  void append_padding();
+  TokenId token_at(const Chunk& chunk, std::int32_t position);
   void score(const View& logits, const Sequence& sequence, PromptScores& scores);
-  void draw(const View& logits, std::span<const Piece> pieces);
-  void add_logprobs(const View& logits, std::span<const std::size_t> draw_idxs);
 
   const Model& model_;
   Ctx& ctx_;
   KvPool& pool_;
 
-  std::span<const Draw> draws_;  // of the current run
-  std::vector<Piece> pieces_;
+  std::array<Step, 2> steps_;  // by number, in turns
+  std::int64_t num_launched_ = 0;
+  std::int64_t num_waited_ = 0;
+  Tensor device_tokens_;  // [max_draws] i32: of the step that was drawn from last, by rows
+  // Of the step that was launched last, until it is drawn from: scored prompts first, then the others.
+  std::optional<Workspace::Scope> logits_scope_;
+  View logits_;
+
+  std::vector<Piece> scored_, pieces_;
+  std::vector<PromptScores*> piece_scores_;  // of scored_
   std::vector<std::int32_t> token_ids_;
   std::vector<std::int32_t> positions_;
   std::vector<std::int32_t> query_starts_;
   std::vector<std::int32_t> context_lens_;
   std::vector<std::int32_t> block_tables_;
   std::vector<std::int32_t> logits_rows_;
-  std::vector<ops::SamplingRow> rows_;
+  std::vector<Draw> draws_;  // by rows
   std::vector<TokenId> tokens_;
   std::vector<TokenScore> drawn_;
+  double step_ms_ = 0;
   double draw_ms_ = 0;
 };
+
+// Rows of a batch whose steps are kept as graphs: num_rows and as many more that so few lengths come up. A
+// graph takes megabytes, and linear layers take rows by eights anyway.
+std::int64_t graph_rows(std::int64_t num_rows) noexcept;
 
 }  // namespace lmdeploy

@@ -5,16 +5,11 @@
 
 #include "engine/bad_words.h"
 #include "engine/request.h"
-#include "ops/ops.h"
+#include "ops/step_draws.h"
 
 namespace lmdeploy {
 
-// What one draw is to give.
-struct Draw {
-  ops::SamplingRow row;
-  bool logprob = false;      // the drawn token's
-  std::int32_t num_top = 0;  // and those of the most likely ones
-};
+using Draw = ops::RowDraw;
 
 // How one request's next token is drawn: its parameters and what it has said. The number of tokens drawn
 // before is the only thing that moves the random numbers, so neither company nor a preemption changes them.

@@ -11,9 +11,16 @@ bool decodes(const Sequence& sequence) {
   return sequence.num_uncomputed() == 1;
 }
 
+// Nothing is left to compute: its last token is being drawn.
+bool is_at_end(const Sequence& sequence) {
+  return sequence.len() == sequence.max_len;
+}
+
 void append_chunk(StepPlan& plan, Sequence& sequence, std::int32_t num_tokens) {
   const bool draws = num_tokens == sequence.num_uncomputed();
-  plan.chunks.push_back({&sequence, sequence.num_computed, num_tokens, draws});
+  const std::int32_t pending_draw = sequence.num_pending > 0 ? sequence.pending_draw : -1;
+  plan.chunks.push_back(
+      {&sequence, sequence.num_computed, num_tokens, draws, pending_draw, sequence.num_preemptions});
   plan.num_drawn += draws ? 1 : 0;
   plan.work.add(sequence.num_computed, num_tokens, draws);
 }
@@ -28,7 +35,7 @@ FinishReason finish_reason_after(const Sequence& sequence, TokenId token) {
   if (token < 0) return FinishReason::error;
   if (!sequence.ignore_stop && std::find(stops.begin(), stops.end(), token) != stops.end())
     return FinishReason::stop;
-  return sequence.len() >= sequence.max_len ? FinishReason::length : FinishReason::none;
+  return sequence.known_len() >= sequence.max_len ? FinishReason::length : FinishReason::none;
 }
 
 }  // namespace
@@ -63,16 +70,27 @@ StepPlan Scheduler::schedule() {
   for (const Chunk& chunk : plan.chunks)
     CHECK(chunk.first >= chunk.sequence->num_shared * options_.block_len,
           "request {} would write a shared block", chunk.sequence->id);
-  CHECK(idle() == plan.chunks.empty(), "{} run, {} wait, {} blocks free, nothing to do", num_running(),
-        num_waiting(), blocks().num_available());
+  start(plan);
   return plan;
+}
+
+// From here on the step counts as computed, but for what needs its tokens.
+void Scheduler::start(const StepPlan& plan) {
+  std::int32_t draw = 0;
+  for (const Chunk& chunk : plan.chunks) {
+    chunk.sequence->num_computed += chunk.num_tokens;
+    if (!chunk.draws) continue;
+    chunk.sequence->num_pending++;
+    chunk.sequence->pending_draw = draw++;
+  }
 }
 
 void Scheduler::schedule_decodes(StepPlan& plan) {
   // A preemption shortens running_ from its end, where nothing has been scheduled yet.
   for (std::size_t i = 0; i < running_.size(); i++) {
     Sequence& sequence = *running_[i];
-    if (decodes(sequence) && make_room(plan, sequence)) append_chunk(plan, sequence, 1);
+    if (decodes(sequence) && !is_at_end(sequence) && make_room(plan, sequence))
+      append_chunk(plan, sequence, 1);
   }
 }
 
@@ -84,20 +102,21 @@ bool Scheduler::is_for_decodes_only(const StepPlan& plan) noexcept {
 }
 
 void Scheduler::schedule_prefills(StepPlan& plan) {
-  const double end_ms = max_ms(plan.work);
+  const double paced_ms = max_ms(plan.work);
   for (Sequence* sequence : running_) {
     if (decodes(*sequence)) continue;
-    const std::int32_t len = chunk_len(plan, end_ms, sequence->num_computed, sequence->num_uncomputed());
+    const std::int32_t len = chunk_len(plan, paced_ms, sequence->num_computed, sequence->num_uncomputed());
     if (len == 0) return;
     append_prompt(plan, *sequence, len);
   }
   // A place is asked for first: to find a prefix, all of it has to be hashed.
   while (!waiting_.empty() && num_running() < options_.max_batch_size) {
     Sequence& sequence = *waiting_.front();
+    if (sequence.num_pending > 0) return;  // preempted: its last token is needed
     const PrefixCache::Match match = cache_.find(sequence);
     if (match.is_coming || !can_admit(sequence, match)) return;
     const auto first = static_cast<std::int32_t>(match.blocks.size()) * options_.block_len;
-    const std::int32_t len = chunk_len(plan, end_ms, first, sequence.len() - first);
+    const std::int32_t len = chunk_len(plan, paced_ms, first, sequence.len() - first);
     if (len == 0) return;
     admit_first(plan, match);
     append_prompt(plan, sequence, len);
@@ -111,12 +130,13 @@ double Scheduler::max_ms(const StepWork& decodes) const noexcept {
 }
 
 // How many of `len` tokens from position `first` on the step still takes; 0 where it is full.
-std::int32_t Scheduler::chunk_len(const StepPlan& plan, double max_ms, std::int32_t first,
+std::int32_t Scheduler::chunk_len(const StepPlan& plan, double paced_ms, std::int32_t first,
                                   std::int32_t len) const {
   const auto fits = [&](std::int32_t num_tokens) {
     StepWork work = plan.work;
     work.add(first, num_tokens, num_tokens == len);
-    return options_.cost.predict(work) <= max_ms;
+    const bool is_unpaced = plan.num_prompt_tokens + num_tokens <= options_.unpaced_prompt_tokens;
+    return options_.cost.predict(work) <= (is_unpaced ? std::max(paced_ms, options_.max_step_ms) : paced_ms);
   };
   const std::int32_t most = std::min(len, options_.max_prompt_tokens - plan.num_prompt_tokens);
   const std::int32_t least = plan.num_prompt_tokens == 0 ? std::min(most, options_.min_prompt_tokens) : 0;
@@ -165,7 +185,7 @@ void Scheduler::admit_first(StepPlan& plan, const PrefixCache::Match& match) {
 void Scheduler::preempt_last(StepPlan& plan) {
   Sequence& sequence = *running_.back();
   cache_.release(sequence);
-  sequence.num_computed = 0;
+  sequence.num_computed = sequence.num_committed = 0;
   sequence.num_preemptions++;
   waiting_.push_front(&sequence);
   running_.pop_back();
@@ -179,16 +199,27 @@ void Scheduler::commit(const StepPlan& plan, std::span<const TokenId> tokens) {
         tokens.size());
   std::size_t draw_idx = 0;
   for (const Chunk& chunk : plan.chunks) {
-    Sequence& sequence = *chunk.sequence;
-    sequence.num_computed += chunk.num_tokens;
-    sequence.num_computed_ever += chunk.num_tokens;
     const TokenId token = chunk.draws ? tokens[draw_idx++] : -1;
-    if (token >= 0) sequence.token_ids.push_back(token);
-    if (chunk.draws) sequence.finish_reason = finish_reason_after(sequence, token);
-    // After a failed draw nobody should find what the step has computed.
-    if (sequence.finish_reason != FinishReason::error) cache_.publish(sequence);
-    if (sequence.finish_reason != FinishReason::none) remove(sequence);
+    if (chunk.sequence->finish_reason == FinishReason::none) commit_chunk(chunk, token);
   }
+}
+
+void Scheduler::commit_chunk(const Chunk& chunk, TokenId token) {
+  Sequence& sequence = *chunk.sequence;
+  sequence.num_computed_ever += chunk.num_tokens;
+  FinishReason reason = FinishReason::none;
+  if (chunk.draws) {
+    if (token >= 0) {
+      sequence.token_ids.push_back(token);
+      sequence.num_pending--;
+    }
+    reason = finish_reason_after(sequence, token);
+  }
+  const bool was_preempted = chunk.num_preemptions != sequence.num_preemptions;
+  if (!was_preempted) sequence.num_committed = chunk.first + chunk.num_tokens;
+  // After a failed draw nobody should find what the step has computed.
+  if (!was_preempted && reason != FinishReason::error) cache_.publish(sequence);
+  if (reason != FinishReason::none) remove(sequence, reason);
 }
 
 void Scheduler::list_next_blocks(std::int32_t count, std::vector<std::int32_t>& result) const {
@@ -204,13 +235,15 @@ void Scheduler::list_next_blocks(std::int32_t count, std::vector<std::int32_t>& 
   }
 }
 
-void Scheduler::remove(Sequence& sequence) {
+void Scheduler::remove(Sequence& sequence, FinishReason reason) {
   if (std::erase(running_, &sequence) > 0) {
     cache_.release(sequence);
   } else {
     CHECK(std::erase(waiting_, &sequence) == 1, "request {} is not here", sequence.id);
     num_waiting_tokens_ -= sequence.len();
   }
+  sequence.finish_reason = reason;
+  sequence.num_pending = 0;  // steps in flight draw it for nobody
 }
 
 void Scheduler::reset() noexcept {

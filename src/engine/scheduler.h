@@ -27,18 +27,23 @@ struct SchedulerOptions {
   // long. Where the answers alone take longer than max_step_ms, the lower bound holds: a prompt keeps going.
   double max_slowdown = 2;
   double min_slowdown = 1.5;
+  // So many prompt tokens may make the pause longer than that, up to max_step_ms.
+  std::int32_t unpaced_prompt_tokens = 0;
   std::int32_t decodes_only_interval = 16;        // of steps with decodes, one in so many has no prompts
   StepCost cost = {.step_ms = 1, .token_ms = 1};  // until set_cost()
   bool enable_prefix_caching = false;
   HashKey hash_key = {};
 };
 
-// One sequence's part of a step: computes token_ids[first, first + num_tokens).
+// One sequence's part of a step: computes its tokens [first, first + num_tokens).
 struct Chunk {
   Sequence* sequence = nullptr;
   std::int32_t first = 0;
   std::int32_t num_tokens = 0;
-  bool draws = false;  // it reaches the end of token_ids: a token is drawn
+  bool draws = false;  // it reaches the end of the sequence: a token is drawn
+  // Where its only token is pending: which draw of the step before it is. Otherwise -1.
+  std::int32_t pending_draw = -1;
+  std::int32_t num_preemptions = 0;  // of the sequence, so far: what is computed is lost with the next
 };
 
 struct StepPlan {
@@ -57,6 +62,11 @@ struct StepPlan {
 // still has by then; its drawn tokens stay. The first sequence can thus always go on, provided that its
 // max_len fits the pool (CHECKed by add()): no deadlock, no starvation.
 //
+// The next step may be planned before the last one is committed. Until then a sequence that is in both goes
+// on behind a token that nobody knows yet; one that ends by that token has been planned once too often, and
+// its part of the later step is dropped. Work of later steps comes later on the device, so blocks that a
+// sequence gives back can be given out at once, whatever is in flight.
+//
 // Where a sequence that runs is just computing the beginning of the next in the queue, the queue waits for
 // it. That costs nothing: prompts are computed in order of arrival, so its own would come later anyway.
 //
@@ -72,16 +82,18 @@ class Scheduler {
 
   void add(Sequence& sequence);
 
-  // Decides the next step and takes the blocks for it. Empty only when there is nothing to do. What follows
-  // is commit(), or remove() of the sequences whose computation failed.
+  // Decides the next step and takes the blocks for it. Empty only when there is nothing to do, or nothing
+  // before the step in flight is committed, of which there is one at most. What follows is commit(), in the
+  // order of the plans, or remove() of the sequences whose computation failed.
   StepPlan schedule();
 
   // The step was computed; tokens has one entry for each chunk that draws, in order, and -1 stands for a
-  // failed draw. Sequences that end get a finish_reason and have left with their blocks when this returns.
+  // failed draw. Sequences that end get a finish_reason and have left with their blocks when this returns;
+  // those that had one before are passed over.
   void commit(const StepPlan& plan, std::span<const TokenId> tokens);
 
-  // Takes a sequence out, in whatever phase, with its blocks. What was committed of it stays cached.
-  void remove(Sequence& sequence);
+  // Ends a sequence, in whatever phase, and takes its blocks. What was committed of it stays cached.
+  void remove(Sequence& sequence, FinishReason reason);
 
   // Forgets all sequences, without looking at them, and all that was cached.
   void reset() noexcept;
@@ -101,14 +113,16 @@ class Scheduler {
 
  private:
   void schedule_decodes(StepPlan& plan);
+  void start(const StepPlan& plan);
   bool is_for_decodes_only(const StepPlan& plan) noexcept;
   void schedule_prefills(StepPlan& plan);
   double max_ms(const StepWork& decodes) const noexcept;
-  std::int32_t chunk_len(const StepPlan& plan, double max_ms, std::int32_t first, std::int32_t len) const;
+  std::int32_t chunk_len(const StepPlan& plan, double paced_ms, std::int32_t first, std::int32_t len) const;
   bool make_room(StepPlan& plan, Sequence& sequence);
   bool can_admit(const Sequence& sequence, const PrefixCache::Match& match) const noexcept;
   void admit_first(StepPlan& plan, const PrefixCache::Match& match);
   void preempt_last(StepPlan& plan);
+  void commit_chunk(const Chunk& chunk, TokenId token);
 
   SchedulerOptions options_;
   PrefixCache cache_;

@@ -59,7 +59,7 @@ class StepMeter {
     std::vector<PromptScores*> wanted(sequences.size(), nullptr);
     if (scored) wanted.front() = &scores;
     const std::vector<Draw> draws(sequences.size());
-    Runner(model_, ctx_, kv_pool_).run(plan, draws, wanted);
+    Runner(model_, ctx_, kv_pool_, num_seqs).run(plan, draws, wanted);
   }
 
   std::int64_t peak_bytes() const { return static_cast<std::int64_t>(workspace_.peak_bytes()); }

@@ -52,6 +52,7 @@ BatchSlice slice_batch(const Batch& batch, std::int64_t begin, std::int64_t end,
   BatchSlice slice;
   const auto offset = static_cast<std::size_t>(begin), count = static_cast<std::size_t>(end - begin);
   slice.token_ids = batch.token_ids.subspan(offset, count);
+  slice.drawn = batch.drawn;
   slice.positions = batch.positions.subspan(offset, count);
   slice.slots.reserve(count);
   slice.rows.max_blocks = batch.max_blocks;

@@ -23,7 +23,8 @@ struct AttentionRows {
 // shorter context that it has at this point. Computing the slices one after another gives what the whole
 // gives.
 struct BatchSlice {
-  std::span<const std::int32_t> token_ids;  // [num_tokens]
+  std::span<const std::int32_t> token_ids;  // [num_tokens]; below 0: drawn[~id]
+  View drawn;
   std::span<const std::int32_t> positions;  // [num_tokens]
   std::vector<std::int32_t> slots;          // [num_tokens], where the cache keeps the token
   AttentionRows rows;

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/log.h"
 #include "tensor/cuda/graph_cache.h"
+#include "tensor/cuda/upload_ring.h"
 
 namespace lmdeploy {
 namespace {
@@ -21,6 +22,10 @@ void* stream_handle(void* stream) {
 
 std::unique_ptr<GraphCache> make_graphs(void* stream) {
   return stream == nullptr ? nullptr : std::make_unique<cuda::GraphCache>(stream);
+}
+
+std::shared_ptr<cuda::UploadRing> make_uploads(void* stream) {
+  return stream == nullptr ? nullptr : std::make_shared<cuda::UploadRing>(stream);
 }
 
 void wait_for(void* stream) {
@@ -46,6 +51,10 @@ void* stream_handle(void*) {
 }
 
 std::unique_ptr<GraphCache> make_graphs(void*) {
+  return nullptr;
+}
+
+std::shared_ptr<cuda::UploadRing> make_uploads(void*) {
   return nullptr;
 }
 
@@ -81,10 +90,11 @@ void require_device(Device device) {
     throw Error(fmt::format("no NVIDIA card can be used: {}", reason), "Use --device cpu without one.");
 }
 
-ComputeContext::ComputeContext(Device device, int num_threads, std::size_t workspace_bytes)
+ComputeContext::ComputeContext(Device device, int num_threads, std::size_t workspace_bytes, bool eager)
     : pool_(num_threads),
       stream_(make_stream(usable(device))),
-      graphs_(make_graphs(stream_handle(stream_.get()))),
+      uploads_(make_uploads(stream_handle(stream_.get()))),
+      graphs_(eager ? nullptr : make_graphs(stream_handle(stream_.get()))),
       workspace_(allocator_of(device), workspace_bytes) {
   ctx_.device = device;
   ctx_.pool = &pool_;
@@ -92,6 +102,7 @@ ComputeContext::ComputeContext(Device device, int num_threads, std::size_t works
   ctx_.allocator = &allocator_of(device);
   ctx_.workspace = &workspace_;
   ctx_.graphs = graphs_.get();
+  ctx_.uploads = uploads_.get();
 }
 
 bool ComputeContext::works() const noexcept {

@@ -13,8 +13,10 @@ namespace lmdeploy {
 class ComputeContext {
  public:
   // num_threads: of the CPU, 0 for all usable ones; on a card they only prepare weights. workspace_bytes:
-  // taken at once, more comes as it is needed. Throws Error where the device cannot be used.
-  explicit ComputeContext(Device device, int num_threads = 0, std::size_t workspace_bytes = 0);
+  // taken at once, more comes as it is needed. eager: a card's steps are launched op by op, none is kept as a
+  // graph. Throws Error where the device cannot be used.
+  explicit ComputeContext(Device device, int num_threads = 0, std::size_t workspace_bytes = 0,
+                          bool eager = false);
   ComputeContext(const ComputeContext&) = delete;
   ComputeContext& operator=(const ComputeContext&) = delete;
 
@@ -27,7 +29,8 @@ class ComputeContext {
  private:
   ThreadPool pool_;
   std::shared_ptr<void> stream_;  // cuda::Stream; before what its kernels use
-  std::unique_ptr<GraphCache> graphs_;
+  std::shared_ptr<cuda::UploadRing> uploads_;
+  std::unique_ptr<GraphCache> graphs_;  // null: eager, or not on a card
   Workspace workspace_;
   Ctx ctx_;
 };

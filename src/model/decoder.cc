@@ -46,6 +46,7 @@ class Decoder::Pass {
     activated_ = take(dtype, model.intermediate_size_);
     last_residual_ = take(DType::f32, model.hidden_size_);
     last_query_ = take(DType::f32, query_width);
+    resolved_ids_ = ctx.workspace->take(DType::i32, Shape{model.max_chunk_});
   }
 
   // logits: [slice.logits_rows.size(), vocab_size] f32.
@@ -96,6 +97,7 @@ class Decoder::Pass {
             attention_.max_blocks,
             address(residual_.data),
             address(token_ids_.device),
+            address(drawn_.data),
             address(logits.data),
             address(pool_.layer(0).data)};
   }
@@ -115,6 +117,7 @@ class Decoder::Pass {
   void begin(const BatchSlice& slice, const AttentionRows& last_rows) {
     num_rows_ = slice.num_tokens();
     token_ids_ = slice.token_ids;
+    drawn_ = slice.drawn;
     positions_ = slice.positions;
     slots_ = slice.slots;
     logits_rows_ = slice.logits_rows;
@@ -133,10 +136,12 @@ class Decoder::Pass {
 
   void embed() {
     const DecoderWeights& weights = model_.weights_;
+    const ops::Indices ids =
+        drawn_.empty() ? token_ids_ : ops::resolve_ids(ctx_, token_ids_, drawn_, rows(resolved_ids_));
     if (weights.embedding.empty())
-      ops::embed(ctx_, token_ids_, weights.head.parts.front().weight, rows(residual_));
+      ops::embed(ctx_, ids, weights.head.parts.front().weight, rows(residual_));
     else
-      ops::embed(ctx_, token_ids_, weights.embedding, rows(residual_));
+      ops::embed(ctx_, ids, weights.embedding, rows(residual_));
   }
 
   // The first half of a layer, which every token needs. Returns the queries, [m, num_heads, head_dim];
@@ -185,6 +190,7 @@ class Decoder::Pass {
   const LinearObserver* observe_;  // null: nobody looks on
   Workspace::Scope scope_;
   ops::Indices token_ids_, positions_, slots_, logits_rows_;  // of the slice
+  View drawn_;                                                // of the step before, or empty
   ops::AttentionBatch attention_;                             // of all its rows
   ops::AttentionBatch last_attention_;                        // of its logits_rows, where these are fewer
 
@@ -198,6 +204,7 @@ class Decoder::Pass {
   View activated_;             // [max_chunk, intermediate_size] of the weight dtype
   View last_residual_;         // [max_chunk, hidden_size] f32, behind keep_logits_rows
   View last_query_;            // [max_chunk, num_heads * head_dim] f32
+  View resolved_ids_;          // [max_chunk] i32
 };
 
 Decoder::Decoder(Device device, const HfConfig& config, Rope rope, DecoderWeights weights,

@@ -21,6 +21,10 @@
 
 namespace lmdeploy::ops {
 
+// Token ids some of which only the device knows: y[i] = ids[i], but drawn[~ids[i]] where that is below 0, and
+// 0 where nothing was drawn there (-1). drawn: [n] i32; y: [m] i32, borrowed by the ids that are returned.
+Indices resolve_ids(Ctx& ctx, const Indices& ids, const View& drawn, const View& y);
+
 // y[i] = table[ids[i]]. y: [m, k] f32. The packed overload reads the rows out of a tied head.
 void embed(Ctx& ctx, const Indices& ids, const View& table /* [v, k] */, const View& y);
 void embed(Ctx& ctx, const Indices& ids, const PackedMatrix& table /* [v, k] */, const View& y);

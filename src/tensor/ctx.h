@@ -5,6 +5,9 @@
 namespace lmdeploy {
 
 class GraphCache;
+namespace cuda {
+class UploadRing;
+}
 
 enum class Device { cpu, cuda };
 
@@ -28,6 +31,7 @@ struct Ctx {
   Allocator* allocator = nullptr;  // memory of `device` that outlives a step
   Workspace* workspace = nullptr;  // memory of `device` for one step
   GraphCache* graphs = nullptr;    // cuda: of steps that come again; null: every op is launched by itself
+  cuda::UploadRing* uploads = nullptr;  // cuda: for the integers of steps; null: uploads wait for the stream
 };
 
 }  // namespace lmdeploy

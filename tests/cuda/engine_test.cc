@@ -99,6 +99,13 @@ TEST_P(CudaEngine, CompanyAndChunksDoNotMatter) {
         << "chunks of " << chunk;
 }
 
+TEST_P(CudaEngine, GraphsAndStepsAheadDoNotMatter) {
+  const Tokens tokens = run({.device = Device::cuda}).tokens;
+  EXPECT_EQ(run({.device = Device::cuda, .steps_ahead = 0}).tokens, tokens);
+  EXPECT_EQ(run({.device = Device::cuda, .eager = true}).tokens, tokens);
+  EXPECT_EQ(run({.device = Device::cuda, .eager = true, .steps_ahead = 1}).tokens, tokens);
+}
+
 TEST_P(CudaEngine, ThePrefixCacheDoesNotMatter) {
   const Outcome on = run({.device = Device::cuda, .max_batch_size = 4});
   EXPECT_EQ(run({.device = Device::cuda, .max_batch_size = 4, .enable_prefix_caching = false}).tokens,

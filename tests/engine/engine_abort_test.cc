@@ -177,7 +177,7 @@ TEST(EngineStress, SubmitAndAbortFromManyThreads) {
   Answers answers;
   std::promise<void> all_first_are_there;
   const auto start = all_first_are_there.get_future().share();
-  Engine engine(
+  TestEngine engine(
       std::make_unique<FakeModel>(FakeModelOptions{.on_forward = [start](const Batch&) { start.wait(); }}),
       {.max_batch_size = 8, .max_prefill_token_num = 50, .cache_bytes = 12 * kBlockBytes, .num_threads = 2});
   const auto first_request = [](int key) { return greedy_request(some_prompt(key, 1), 150); };

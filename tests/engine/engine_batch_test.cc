@@ -7,7 +7,7 @@
 #include <thread>
 
 #include "engine/answers.h"
-#include "engine/engine.h"
+#include "engine/test_engine.h"
 #include "support/fake_model.h"
 
 namespace lmdeploy::testing {
@@ -49,8 +49,8 @@ std::vector<Request> random_requests(std::uint32_t seed, int count, int max_prom
 }
 
 std::vector<Answer> answers_alone(const std::vector<Request>& requests) {
-  Engine engine(std::make_unique<FakeModel>(),
-                {.max_batch_size = 1, .cache_bytes = 100 * kBlockBytes, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(),
+                    {.max_batch_size = 1, .cache_bytes = 100 * kBlockBytes, .num_threads = 1});
   std::vector<Answer> result;
   for (const Request& request : requests) result.push_back(answer(engine, request));
   return result;
@@ -61,7 +61,7 @@ EngineStats expect_same_together(const std::vector<Request>& requests, EngineOpt
   const std::vector<Answer> alone = answers_alone(requests);
   Answers answers;
   options.num_threads = 1;
-  Engine engine(std::make_unique<FakeModel>(), options);
+  TestEngine engine(std::make_unique<FakeModel>(), options);
   for (std::size_t i = 0; i < requests.size(); i++) submit(engine, requests[i], answers, static_cast<int>(i));
   for (std::size_t i = 0; i < requests.size(); i++) {
     const Answer together = answers.wait(static_cast<int>(i));
@@ -115,8 +115,9 @@ TEST(EngineBatch, ArrivingWhileOthersRun) {
   const auto requests = random_requests(6, 30, 300, 60);
   const auto alone = answers_alone(requests);
   Answers answers;
-  Engine engine(std::make_unique<FakeModel>(FakeModelOptions{.step_time = std::chrono::microseconds(100)}),
-                {.cache_bytes = 60 * kBlockBytes, .num_threads = 1});
+  TestEngine engine(
+      std::make_unique<FakeModel>(FakeModelOptions{.step_time = std::chrono::microseconds(100)}),
+      {.cache_bytes = 60 * kBlockBytes, .num_threads = 1});
   for (std::size_t i = 0; i < requests.size(); i++) {
     submit(engine, requests[i], answers, static_cast<int>(i));
     if (i % 3 == 0) answers.wait_for_tokens(static_cast<int>(i), 1);
@@ -137,7 +138,7 @@ TEST(EngineBatch, RunningAnswersGoOnWhileALongPromptComes) {
     std::this_thread::sleep_for(std::chrono::microseconds(10 * batch.token_ids.size()));
   };
   Answers answers;
-  Engine engine(std::make_unique<FakeModel>(model), {.cache_bytes = 100 * kBlockBytes, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(model), {.cache_bytes = 100 * kBlockBytes, .num_threads = 1});
   submit(engine, greedy_request({1}, 0), answers, 0);
   const auto before = answers.wait_for_tokens(0, 1).tokens.size();
   submit(engine, greedy_request(some_prompt(1, kPromptLen), 1), answers, 1);

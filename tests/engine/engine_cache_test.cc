@@ -4,7 +4,7 @@
 #include <random>
 
 #include "engine/answers.h"
-#include "engine/engine.h"
+#include "engine/test_engine.h"
 #include "model/registry.h"
 #include "support/fake_model.h"
 
@@ -100,7 +100,7 @@ class RealModelCache : public ::testing::TestWithParam<std::int32_t> {  // bits 
     options.session_len = 512;
     options.num_threads = 1;
     options.cache_bytes = num_blocks * KvPool::block_bytes(model->info().kv_layout, model->info().num_layers);
-    Engine engine(std::move(model), options);
+    TestEngine engine(std::move(model), options);
     return run(engine, requests_);
   }
 

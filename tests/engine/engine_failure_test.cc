@@ -8,7 +8,7 @@
 
 #include "base/error.h"
 #include "engine/answers.h"
-#include "engine/engine.h"
+#include "engine/test_engine.h"
 #include "support/fake_model.h"
 
 namespace lmdeploy::testing {
@@ -19,9 +19,9 @@ using ::testing::HasSubstr;
 constexpr std::int64_t kBlockBytes = 512;  // of the fake model
 constexpr TokenId kPoison = 7;
 
-std::unique_ptr<Engine> make_engine(FakeModelOptions model) {
-  return std::make_unique<Engine>(std::make_unique<FakeModel>(std::move(model)),
-                                  EngineOptions{.cache_bytes = 100 * kBlockBytes, .num_threads = 1});
+std::unique_ptr<TestEngine> make_engine(FakeModelOptions model) {
+  return std::make_unique<TestEngine>(std::make_unique<FakeModel>(std::move(model)),
+                                      EngineOptions{.cache_bytes = 100 * kBlockBytes, .num_threads = 1});
 }
 
 void expect_base(const Engine& engine) {
@@ -72,8 +72,8 @@ TEST(EngineFailure, OnlyTheFailedStepIsConcerned) {
   model.vocab_size = 64;
   Answers answers;
   // One runs at a time, so the poisoned step holds no other request.
-  Engine engine(std::make_unique<FakeModel>(model),
-                {.max_batch_size = 1, .cache_bytes = 100 * kBlockBytes, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(model),
+                    {.max_batch_size = 1, .cache_bytes = 100 * kBlockBytes, .num_threads = 1});
   submit(engine, greedy_request({kPoison}, 5), answers, 0);
   submit(engine, greedy_request({1}, 1), answers, 1);
   EXPECT_EQ(answers.wait(0).finish_reason, FinishReason::error);

@@ -6,7 +6,7 @@
 #include <numeric>
 
 #include "engine/answers.h"
-#include "engine/engine.h"
+#include "engine/test_engine.h"
 #include "support/fake_model.h"
 
 namespace lmdeploy::testing {
@@ -41,7 +41,7 @@ Request scored_request(std::vector<TokenId> prompt, std::int32_t max_new_tokens)
 }
 
 TEST(EngineLogprobs, OfAnAnswerAreBeforeAllThatShapesTheDraw) {
-  Engine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
   Request request = greedy_request({5, 6}, 30);
   request.sampling = {.temperature = 1.7F,
                       .top_k = 9,
@@ -64,7 +64,7 @@ TEST(EngineLogprobs, OfAnAnswerAreBeforeAllThatShapesTheDraw) {
 }
 
 TEST(EngineLogprobs, WhoDoesNotAskGetsNone) {
-  Engine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
   Request request = greedy_request({5, 6}, 5);
   request.num_top_logprobs = 4;  // beside logprobs only
   const Answer got = answer(engine, request);
@@ -75,21 +75,21 @@ TEST(EngineLogprobs, WhoDoesNotAskGetsNone) {
 TEST(EngineLogprobs, OfAPromptInChunksOfAnyLength) {
   const std::vector<TokenId> prompt = some_prompt(1, 700);
   for (const int chunk_len : {1, 63, 129, 1000}) {
-    Engine engine(std::make_unique<FakeModel>(),
-                  {.max_prefill_token_num = chunk_len, .cache_bytes = 1 << 20, .num_threads = 1});
+    TestEngine engine(std::make_unique<FakeModel>(),
+                      {.max_prefill_token_num = chunk_len, .cache_bytes = 1 << 20, .num_threads = 1});
     expect_prompt_scores(prompt, answer(engine, scored_request(prompt, 2)), 3);
   }
 }
 
 TEST(EngineLogprobs, OfAPromptOfOneToken) {
-  Engine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
   const Answer got = answer(engine, scored_request({7}, 2));
   EXPECT_EQ(got.num_prompt_scores, 1);
   EXPECT_TRUE(got.prompt_scores.empty());
 }
 
 TEST(EngineLogprobs, OfAPromptAlthoughItIsCached) {
-  Engine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
   const std::vector<TokenId> prompt = some_prompt(2, 300);
   answer(engine, greedy_request(prompt, 2));
   for (int i = 0; i < 2; i++) expect_prompt_scores(prompt, answer(engine, scored_request(prompt, 2)), 3);
@@ -98,8 +98,8 @@ TEST(EngineLogprobs, OfAPromptAlthoughItIsCached) {
 // Answers that grow take the blocks of a long prompt that is still being computed, more than once.
 TEST(EngineLogprobs, OfAPromptThatIsPreemptedOnTheWay) {
   constexpr std::int64_t kBlockBytes = 512;  // of the fake model
-  Engine engine(std::make_unique<FakeModel>(),
-                {.max_prefill_token_num = 16, .cache_bytes = 16 * kBlockBytes, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(),
+                    {.max_prefill_token_num = 16, .cache_bytes = 16 * kBlockBytes, .num_threads = 1});
   Answers answers;
   for (int i = 0; i < 8; i++) submit(engine, greedy_request({i}, 400), answers, i);
   const std::vector<TokenId> prompt = some_prompt(9, 300);
@@ -109,7 +109,7 @@ TEST(EngineLogprobs, OfAPromptThatIsPreemptedOnTheWay) {
 }
 
 TEST(EngineLogprobs, APromptByItselfIsOnlyScored) {
-  Engine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(), {.cache_bytes = 1 << 20, .num_threads = 1});
   Request request = scored_request(some_prompt(3, 100), 0);
   request.prompt_only = true;
   request.stop_token_ids = {FakeModel().next_token(request.prompt_ids)};
@@ -127,7 +127,7 @@ TEST(EngineLogprobs, OfAPromptNeverHoldMoreThanSomeRowsOfLogits) {
   model.on_forward = [&](const Batch& batch) {
     most_rows = std::max(most_rows.load(), batch.logits_rows.size());
   };
-  Engine engine(std::make_unique<FakeModel>(model), {.cache_bytes = 1 << 20, .num_threads = 1});
+  TestEngine engine(std::make_unique<FakeModel>(model), {.cache_bytes = 1 << 20, .num_threads = 1});
   Answers answers;
   for (int i = 0; i < 3; i++) submit(engine, scored_request(some_prompt(i, 1000), 20), answers, i);
   for (int i = 0; i < 3; i++) expect_prompt_scores(some_prompt(i, 1000), answers.wait(i), 3);

@@ -18,6 +18,13 @@ TEST(EnginePolicy, OnlyTheCpuStopsPromptsAtFewTokens) {
   EXPECT_EQ(max_prompt_tokens(options), 100);
 }
 
+TEST(EnginePolicy, OnlyACardHasUnpacedPromptTokens) {
+  EngineOptions options{.cache_bytes = std::int64_t{1} << 30, .num_threads = 4};
+  EXPECT_EQ(scheduler_options(options, FakeModel().info()).unpaced_prompt_tokens, 0);
+  options.device = Device::cuda;
+  EXPECT_GT(scheduler_options(options, FakeModel().info()).unpaced_prompt_tokens, 1000);
+}
+
 TEST(EnginePolicy, EveryTermOfTheFirstGuessCountsAndACardsAreSmaller) {
   ModelInfo info = FakeModel().info();
   info.num_layers = 32;

@@ -1,6 +1,4 @@
 // One request at a time: what comes out, when it ends, what is refused.
-#include "engine/engine.h"
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -9,6 +7,7 @@
 
 #include "base/error.h"
 #include "engine/answers.h"
+#include "engine/test_engine.h"
 #include "support/fake_model.h"
 
 namespace lmdeploy::testing {
@@ -18,10 +17,10 @@ using ::testing::HasSubstr;
 
 constexpr std::int64_t kBlockBytes = 512;  // of the fake model
 
-std::unique_ptr<Engine> make_engine(EngineOptions options = {}, FakeModelOptions model = {}) {
+std::unique_ptr<TestEngine> make_engine(EngineOptions options = {}, FakeModelOptions model = {}) {
   if (options.cache_bytes == 0) options.cache_bytes = 64 * kBlockBytes;
   options.num_threads = 1;
-  return std::make_unique<Engine>(std::make_unique<FakeModel>(std::move(model)), options);
+  return std::make_unique<TestEngine>(std::make_unique<FakeModel>(std::move(model)), options);
 }
 
 std::vector<TokenId> expected_greedy(const FakeModel& model, std::vector<TokenId> ids, int count) {

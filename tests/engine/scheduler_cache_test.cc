@@ -95,7 +95,7 @@ TEST_F(SchedulerCache, AnswersAreFoundByTheNextTurn) {
 TEST_F(SchedulerCache, AbortedAnswersAreFoundToo) {
   Sequence& first = add({.prompt_len = 6, .answer_len = 30});
   for (int i = 0; i < 8; i++) step();
-  scheduler_.remove(first);
+  scheduler_.remove(first, FinishReason::abort);
   EXPECT_EQ(blocks().num_used(), 0);
   EXPECT_EQ(blocks().num_cached(), 3);
 }
@@ -139,7 +139,7 @@ TEST_F(SchedulerCache, ComputesItselfWhatTheOtherDidNotFinish) {
   Sequence& first = add({.prompt_len = 15});
   add({.prompt_len = 15});
   step();
-  scheduler_.remove(first);
+  scheduler_.remove(first, FinishReason::abort);
   EXPECT_EQ(blocks().num_cached(), 2);
   EXPECT_THAT(step(), ElementsAre(FieldsAre(1, 8, 7)));
   EXPECT_EQ(sequences_[1]->num_cached, 8);

@@ -120,6 +120,25 @@ TEST_F(SchedulerTest, DecodesGoFirstAndPromptsFillThePredictedTime) {
   }
 }
 
+// The same, but the first 20 prompt tokens only have to fit into max_step_ms, whoever they are of.
+TEST_F(SchedulerTest, UnpacedPromptTokensMayMakeTheStepLonger) {
+  Scheduler scheduler({.num_blocks = 40,
+                       .min_prompt_tokens = 1,
+                       .max_step_ms = 40,
+                       .max_slowdown = 2,
+                       .unpaced_prompt_tokens = 20,
+                       .cost = {.step_ms = 10, .token_ms = 1}});
+  add(scheduler, 5, 50);
+  step(scheduler);
+  add(scheduler, 15, 50);
+  add(scheduler, 100, 50);
+  EXPECT_THAT(chunks(step(scheduler)),
+              ElementsAre(FieldsAre(0, 5, 1), FieldsAre(1, 0, 15), FieldsAre(2, 0, 5)));
+  scheduler.set_cost({.step_ms = 10, .token_ms = 2});  // 40 ms are 15 tokens of which two decode
+  EXPECT_THAT(chunks(step(scheduler)),
+              ElementsAre(FieldsAre(0, 6, 1), FieldsAre(1, 15, 1), FieldsAre(2, 5, 13)));
+}
+
 TEST_F(SchedulerTest, ChunksBecomeShorterAsTheContextGrows) {
   Scheduler scheduler(
       {.num_blocks = 40, .min_prompt_tokens = 1, .max_step_ms = 1000, .cost = {.pair_ms = 1}});
@@ -249,14 +268,14 @@ TEST_F(SchedulerTest, RemovedInEveryPhase) {
   Sequence& prefilling = add(scheduler, 100, 10);
   Sequence& waiting = add(scheduler, 4, 10);
   step(scheduler);
-  scheduler.remove(waiting);
+  scheduler.remove(waiting, FinishReason::abort);
   EXPECT_EQ(scheduler.num_waiting_tokens(), 0);
-  scheduler.remove(prefilling);
+  scheduler.remove(prefilling, FinishReason::abort);
   EXPECT_THAT(chunks(step(scheduler)), ElementsAre(FieldsAre(0, 4, 1)));
-  scheduler.remove(decoding);
+  scheduler.remove(decoding, FinishReason::abort);
   EXPECT_TRUE(scheduler.idle());
   EXPECT_EQ(scheduler.blocks().num_used(), 0);
-  EXPECT_THROW(scheduler.remove(decoding), CheckFailure);
+  EXPECT_THROW(scheduler.remove(decoding, FinishReason::abort), CheckFailure);
 }
 
 TEST_F(SchedulerTest, ResetForgetsAll) {

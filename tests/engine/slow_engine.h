@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "engine/answers.h"
-#include "engine/engine.h"
+#include "engine/test_engine.h"
 #include "support/fake_model.h"
 
 namespace lmdeploy::testing {
@@ -20,11 +20,11 @@ class SlowEngine : public ::testing::Test {
     if (options.cache_bytes == 0) options.cache_bytes = 100 * kBlockBytes;
     FakeModelOptions model;
     model.step_time = std::chrono::milliseconds(2);
-    engine_ = std::make_unique<Engine>(std::make_unique<FakeModel>(model), options);
+    engine_ = std::make_unique<TestEngine>(std::make_unique<FakeModel>(model), options);
   }
 
   Answers answers_;  // outlives the engine
-  std::unique_ptr<Engine> engine_;
+  std::unique_ptr<TestEngine> engine_;
 };
 
 }  // namespace lmdeploy::testing

@@ -45,7 +45,7 @@ class StepMemoryTest : public ::testing::Test {
     PromptScores scores(prompt_len, 0);
     std::vector<PromptScores*> wanted(sequences.size(), nullptr);
     if (scored) wanted.front() = &scores;
-    Runner(*model_, ctx_, kv_pool).run(plan, draws, wanted);
+    Runner(*model_, ctx_, kv_pool, num_seqs).run(plan, draws, wanted);
   }
 
   ThreadPool pool_{3};

@@ -32,6 +32,14 @@ Slot* slot_at(const KvPool& pool, std::span<const std::int32_t> block_table, std
          position % block_len;
 }
 
+// Of a real device nobody could read drawn tokens here; a failed draw counts as token 0 there.
+std::int32_t token_at(const Batch& batch, std::size_t idx) {
+  const std::int32_t id = batch.token_ids[idx];
+  if (id >= 0) return id;
+  CHECK(!batch.drawn.empty() && ~id < batch.drawn.dim(0), "token {} is draw {} of nothing", idx, ~id);
+  return std::max(batch.drawn.as<std::int32_t>()[~id], 0);
+}
+
 }  // namespace
 
 FakeModel::FakeModel(FakeModelOptions options) : options_(std::move(options)) {
@@ -56,7 +64,7 @@ void FakeModel::forward(Ctx&, const Batch& batch, KvPool& pool, const View& logi
     const std::int32_t end = batch.query_starts[seq + 1];
     for (std::int32_t i = batch.query_starts[seq]; i < end; i++) {
       const auto token = static_cast<std::size_t>(i);
-      *slot_at(pool, table, batch.positions[token]) = {batch.token_ids[token], batch.positions[token]};
+      *slot_at(pool, table, batch.positions[token]) = {token_at(batch, token), batch.positions[token]};
     }
     CHECK(batch.positions[static_cast<std::size_t>(end - 1)] + 1 == batch.context_lens[seq]);
     for (; logits_row < batch.logits_rows.size() && batch.logits_rows[logits_row] < end; logits_row++) {

@@ -11,6 +11,7 @@ void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t 
 void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& matrix, std::int64_t first_row);
 void quantize_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row);
 
+void resolve_ids(Ctx& ctx, std::span<const std::int32_t> ids, const View& drawn, const View& y);
 void embed(Ctx& ctx, std::span<const std::int32_t> ids, const View& table, const View& y);
 void embed(Ctx& ctx, std::span<const std::int32_t> ids, const PackedMatrix& table, const View& y);
 void rms_norm(Ctx& ctx, const View& x, const View& weight, float eps, const View& y);

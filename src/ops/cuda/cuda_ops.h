@@ -18,6 +18,7 @@ void quantize_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int6
 void copy_from_host(Ctx& ctx, const View& host, const View& device);
 void copy_to_host(Ctx& ctx, const View& device, const View& host);
 
+void resolve_ids(Ctx& ctx, const Indices& ids, const View& drawn, const View& y);
 void embed(Ctx& ctx, const Indices& ids, const View& table, const View& y);
 void embed(Ctx& ctx, const Indices& ids, const PackedMatrix& table, const View& y);
 void rms_norm(Ctx& ctx, const View& x, const View& weight, float eps, const View& y);

@@ -5,6 +5,7 @@
 
 #include "ops/cuda/cuda_ops.h"
 #include "tensor/cuda/device.h"
+#include "tensor/cuda/upload_ring.h"
 
 namespace lmdeploy::ops::cuda {
 
@@ -12,7 +13,10 @@ using lmdeploy::cuda::copy_to_device;
 
 void* on_device(Ctx& ctx, const void* host, std::size_t bytes) {
   const View copy = ctx.workspace->take(DType::u8, {static_cast<std::int64_t>(bytes)});
-  copy_to_device(copy.data, host, bytes, ctx.stream);
+  if (ctx.uploads != nullptr)
+    ctx.uploads->copy_to_device(copy.data, host, bytes);
+  else
+    copy_to_device(copy.data, host, bytes, ctx.stream);
   return copy.data;
 }
 

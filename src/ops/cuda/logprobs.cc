@@ -1,10 +1,11 @@
+#include "ops/cuda/logprobs.h"
+
 #include <algorithm>
 #include <cmath>
-#include <vector>
+#include <numeric>
 
 #include "ops/cuda/cuda_ops.h"
 #include "ops/cuda/launch.h"
-#include "ops/cuda/logprobs_kernel.h"
 #include "tensor/cuda/device.h"
 
 namespace lmdeploy::ops::cuda {
@@ -16,44 +17,49 @@ LogitRows rows_of(const View& logits) {
   return {logits.as<float>(), logits.row_stride, logits.dim(0), static_cast<std::int32_t>(logits.dim(1))};
 }
 
-float logprob(float logit, double log_sum) {
-  return static_cast<float>(static_cast<double>(logit) - log_sum);
+std::int64_t sum_of(std::span<const std::int32_t> counts) {
+  return std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
 }
 
-// Undefined where the target is below 0.
 std::vector<RowSum> row_sums(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets) {
   const Workspace::Scope scope(*ctx.workspace);
   std::vector<RowSum> sums(targets.size());
-  const std::size_t bytes = sums.size() * sizeof(RowSum);
-  const std::int32_t* device_targets = on_device(ctx, Indices(targets));
-  auto* device_sums =
-      static_cast<RowSum*>(ctx.workspace->take(DType::u8, {static_cast<std::int64_t>(bytes)}).data);
-  CUDA_CHECK(launch_row_sums(rows_of(logits), device_targets, device_sums, stream_of(ctx)));
-  copy_to_host(sums.data(), device_sums, bytes, ctx.stream);
+  const RowSum* device_sums = put_row_sums(ctx, logits, on_device(ctx, Indices(targets)));
+  copy_to_host(sums.data(), device_sums, sums.size() * sizeof(RowSum), ctx.stream);
   return sums;
 }
 
-// counts[i] of each row in turn, by ascending ids.
 std::vector<IdLogit> top_logits(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts) {
   const Workspace::Scope scope(*ctx.workspace);
-  std::vector<std::int64_t> offsets;
-  std::int64_t total = 0;
-  for (const std::int32_t count : counts) {
-    offsets.push_back(total);
-    total += count;
-  }
-  std::vector<IdLogit> tops(static_cast<std::size_t>(total));
-  if (tops.empty()) return tops;
-  const auto bytes = static_cast<std::int64_t>(tops.size() * sizeof(IdLogit));
+  std::vector<IdLogit> tops(static_cast<std::size_t>(sum_of(counts)));
+  const IdLogit* device_tops = put_top_logits(ctx, logits, counts);
+  copy_to_host(tops.data(), device_tops, tops.size() * sizeof(IdLogit), ctx.stream);
+  return tops;
+}
+
+}  // namespace
+
+RowSum* put_row_sums(Ctx& ctx, const View& logits, const std::int32_t* targets) {
+  const auto bytes = logits.dim(0) * static_cast<std::int64_t>(sizeof(RowSum));
+  auto* sums = static_cast<RowSum*>(ctx.workspace->take(DType::u8, {bytes}).data);
+  CUDA_CHECK(launch_row_sums(rows_of(logits), targets, sums, stream_of(ctx)));
+  return sums;
+}
+
+IdLogit* put_top_logits(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts) {
+  const std::int64_t total = sum_of(counts);
+  if (total == 0) return nullptr;
+  std::vector<std::int64_t> offsets(counts.size());
+  std::exclusive_scan(counts.begin(), counts.end(), offsets.begin(), std::int64_t{0});
   TopLogits arguments{};
   arguments.rows = rows_of(logits);
   arguments.counts = on_device(ctx, Indices(counts));
   arguments.offsets =
       static_cast<const std::int64_t*>(on_device(ctx, offsets.data(), offsets.size() * sizeof(std::int64_t)));
+  const auto bytes = total * static_cast<std::int64_t>(sizeof(IdLogit));
   arguments.tops = static_cast<IdLogit*>(ctx.workspace->take(DType::u8, {bytes}).data);
   CUDA_CHECK(launch_top_logits(arguments, stream_of(ctx)));
-  copy_to_host(tops.data(), arguments.tops, static_cast<std::size_t>(bytes), ctx.stream);
-  return tops;
+  return arguments.tops;
 }
 
 std::vector<IdLogprob> most_likely_first(std::span<IdLogit> tops, double log_sum) {
@@ -66,8 +72,6 @@ std::vector<IdLogprob> most_likely_first(std::span<IdLogit> tops, double log_sum
   for (const IdLogit& top : tops) result.push_back({top.id, logprob(top.logit, log_sum)});
   return result;
 }
-
-}  // namespace
 
 void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
                     std::span<float> logprobs) {

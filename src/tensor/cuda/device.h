@@ -53,4 +53,21 @@ class Stream {
   void* stream_ = nullptr;
 };
 
+// A point in a stream's work. wait() spins, as a step's tokens are worth more than a core.
+class Event {
+ public:
+  Event();
+  ~Event();
+  Event(const Event&) = delete;
+  Event& operator=(const Event&) = delete;
+
+  void record(void* stream /* cudaStream_t */);
+  void wait() const;                            // throws what a kernel has died of
+  void wait_quietly() const noexcept;           // for destructors
+  double ms_since(const Event& earlier) const;  // both in the past
+
+ private:
+  void* event_ = nullptr;  // cudaEvent_t
+};
+
 }  // namespace lmdeploy::cuda

@@ -9,8 +9,9 @@
 namespace lmdeploy::cuda {
 namespace {
 
-// Of batch sizes times lengths of block tables; a graph of a large model takes a few megabytes.
-constexpr std::size_t kMaxEntries = 512;
+// Of batch sizes times lengths of block tables. A graph of a large model has 300 kernels and takes a few
+// megabytes, so that all of them stay below half a gigabyte.
+constexpr std::size_t kMaxEntries = 128;
 
 }  // namespace
 

@@ -19,4 +19,33 @@ void Stream::wait() const {
   CUDA_CHECK(cudaStreamSynchronize(static_cast<cudaStream_t>(stream_)));
 }
 
+Event::Event() {
+  cudaEvent_t event = nullptr;
+  CUDA_CHECK(cudaEventCreate(&event));
+  event_ = event;
+}
+
+Event::~Event() {
+  static_cast<void>(cudaEventDestroy(static_cast<cudaEvent_t>(event_)));
+}
+
+void Event::record(void* stream) {
+  CUDA_CHECK(cudaEventRecord(static_cast<cudaEvent_t>(event_), static_cast<cudaStream_t>(stream)));
+}
+
+void Event::wait() const {
+  CUDA_CHECK(cudaEventSynchronize(static_cast<cudaEvent_t>(event_)));
+}
+
+void Event::wait_quietly() const noexcept {
+  static_cast<void>(cudaEventSynchronize(static_cast<cudaEvent_t>(event_)));
+}
+
+double Event::ms_since(const Event& earlier) const {
+  float ms = 0;
+  CUDA_CHECK(
+      cudaEventElapsedTime(&ms, static_cast<cudaEvent_t>(earlier.event_), static_cast<cudaEvent_t>(event_)));
+  return static_cast<double>(ms);
+}
+
 }  // namespace lmdeploy::cuda

@@ -13,7 +13,11 @@ class DecodeWarp {
  public:
   using Kv = typename Shape::Kv;
 
-  // queries: [kRows][kQueryStride] in shared memory.
+  // Row of a query of this lane; column of a row in the tiles.
+  static __device__ int row_of(int n, int e) { return kPerLane == 1 ? t() : 8 * n + 2 * t() + e; }
+  static __device__ int column_of(int row) { return kPerLane == 1 ? 2 * row : row; }
+
+  // queries: by columns, [8 kQueryTiles][kQueryStride] in shared memory.
   __device__ DecodeWarp(const AttentionArguments& a, const Sequence& seq, const typename Kv::Query* queries,
                         const QueryRow* query_rows)
       : a_(a),
@@ -24,9 +28,8 @@ class DecodeWarp {
 #pragma unroll
     for (int n = 0; n < Shape::kQueryTiles; n++) {
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const int row = 8 * n + 2 * t() + e;
-        rows_[n][e] = query_rows[row];
+      for (int e = 0; e < kPerLane; e++) {
+        rows_[n][e] = query_rows[row_of(n, e)];
         max_[n][e] = -INFINITY;
       }
     }
@@ -47,9 +50,10 @@ class DecodeWarp {
 #pragma unroll
     for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const float weight = column_sum(weight_[n][e]), offset = column_sum(offset_[n][e]);
-        const int row = 8 * n + 2 * t() + e;
+      for (int e = 0; e < kPerLane; e++) {
+        const float weight = column_sum(weight_[n][e]);
+        const float offset = column_sum(offset_[n][e]) - kValueRaise * unit_sums_[n][e];
+        const int row = row_of(n, e);
         if (g() == 0) row_weights[row] = {max_[n][e], weight};
 #pragma unroll
         for (int tile = 0; tile < Shape::kSteps; tile++)
@@ -61,6 +65,13 @@ class DecodeWarp {
   }
 
  private:
+  static constexpr int kPerLane = Shape::kPerLane;
+  // 4 bits of values are multiplied as code + 16 instead of code - 8. What that adds is found as a product of
+  // the same rounded weights with ones: weights that were not rounded would leave part of it.
+  static constexpr bool kRaises = Kv::kBits == 4;
+  static constexpr float kValueRaise = kRaises ? kNibbleRaise + Kv::kCenter : 0.0F;
+  static constexpr float kKeyCenter = kRaises ? -kNibbleRaise : Kv::kCenter;
+
   static __device__ int g() { return lane_idx() / 4; }
   static __device__ int t() { return lane_idx() % 4; }
 
@@ -153,7 +164,7 @@ class DecodeWarp {
     if constexpr (Kv::kBits == 8)
       return bytes_to_floats<__half, 2 * kPair, 2 * kPair + 1>(word);
     else
-      return nibbles_to_floats<__half>(word, 2 * step + kPair);
+      return nibbles_to_raised_floats<__half>(word, 2 * step + kPair);
   }
 
   // Scale or minimum (0, 1: of keys; 2, 3: of values) of token g + 8 * i of the slab.
@@ -171,12 +182,12 @@ class DecodeWarp {
       [[maybe_unused]] float scale = 1, offset = 0;
       if constexpr (Kv::kQuantized) {
         scale = parameter(stage, 0, i);
-        offset = fmaf(scale, Kv::kCenter, parameter(stage, 1, i));
+        offset = fmaf(scale, kKeyCenter, parameter(stage, 1, i));
       }
 #pragma unroll
       for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
-        for (int e = 0; e < 2; e++) {
+        for (int e = 0; e < kPerLane; e++) {
           float& score = scores[i / 2][n][i % 2 * 2 + e];
           if constexpr (Kv::kQuantized) score = fmaf(score, scale, offset * rows_[n][e].sum);
           score *= rows_[n][e].factor;
@@ -188,12 +199,12 @@ class DecodeWarp {
   // The softmax of a slab: weights of its values, and what there was shrinks to the new maximum. Until a
   // query sees its first token its base is 0, which makes its weights 0 instead of NaN.
   __device__ void weigh(const char* stage, const Scores& scores, Weights& weights) {
-    float base[Shape::kQueryTiles][2], shrink[Shape::kQueryTiles][2];
+    float base[Shape::kQueryTiles][kPerLane], shrink[Shape::kQueryTiles][kPerLane];
     bool shrinks = false;
 #pragma unroll
     for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
+      for (int e = 0; e < kPerLane; e++) {
         float top = -INFINITY;
 #pragma unroll
         for (int i = 0; i < 2 * Shape::kTokenTiles; i++) top = fmaxf(top, scores[i / 2][n][i % 2 * 2 + e]);
@@ -210,9 +221,9 @@ class DecodeWarp {
       for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-          float w[2];
+          float w[2] = {};
 #pragma unroll
-          for (int e = 0; e < 2; e++) {
+          for (int e = 0; e < kPerLane; e++) {
             w[e] = fast_exp2(scores[tile][n][2 * half + e] - base[n][e]);
             weight_[n][e] += w[e];
             if constexpr (Kv::kQuantized) w[e] = scaled_weight(stage, 2 * tile + half, w[e], offset_[n][e]);
@@ -223,17 +234,17 @@ class DecodeWarp {
   // A weight of 0 stays 0: scale and minimum of a slot without a token may be NaN.
   static __device__ float scaled_weight(const char* stage, int i, float weight, float& offsets) {
     const float scale = parameter(stage, 2, i), offset = fmaf(scale, Kv::kCenter, parameter(stage, 3, i));
-    if (weight == 0) return 0;
-    offsets = fmaf(weight, offset, offsets);
-    return weight * scale;
+    offsets = fmaf(weight, weight == 0 ? 0.0F : offset, offsets);
+    return weight * (weight == 0 ? 0.0F : scale);
   }
-  __device__ void shrink_sums(const float (&shrink)[Shape::kQueryTiles][2]) {
+  __device__ void shrink_sums(const float (&shrink)[Shape::kQueryTiles][kPerLane]) {
 #pragma unroll
     for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
+      for (int e = 0; e < kPerLane; e++) {
         weight_[n][e] *= shrink[n][e];
         if constexpr (Kv::kQuantized) offset_[n][e] *= shrink[n][e];
+        if constexpr (kRaises) unit_sums_[n][e] *= shrink[n][e];
 #pragma unroll
         for (int tile = 0; tile < Shape::kSteps; tile++) {
           sums_[tile][n][e] *= shrink[n][e];
@@ -243,6 +254,7 @@ class DecodeWarp {
   }
 
   __device__ void add_values(const char* values, const Weights& weights) {
+    if constexpr (kRaises) add_units(weights);
     const auto add = [&](int tile, int token_tile, const unsigned(&a)[4]) {
 #pragma unroll
       for (int n = 0; n < Shape::kQueryTiles; n++)
@@ -279,19 +291,28 @@ class DecodeWarp {
   template <int kHalf>
   static __device__ unsigned value_codes(unsigned word, int step) {
     if constexpr (Kv::kBits == 8)
-      return bytes_to_floats<__nv_bfloat16, kHalf, kHalf + 2>(word);
+      return byte_and_next_but_one_to_bf16<kHalf>(word);
     else
-      return nibbles_to_floats<__nv_bfloat16>(word, 2 * step + kHalf);
+      return nibbles_to_raised_floats<__nv_bfloat16>(word, 2 * step + kHalf);
+  }
+  __device__ void add_units(const Weights& weights) {
+    constexpr unsigned kOnes[4] = {0x3f803f80, 0x3f803f80, 0x3f803f80, 0x3f803f80};  // bf16
+#pragma unroll
+    for (int tile = 0; tile < Shape::kTokenTiles; tile++)
+#pragma unroll
+      for (int n = 0; n < Shape::kQueryTiles; n++)
+        multiply_add<typename Kv::Weight>(unit_sums_[n], kOnes, weights[tile][n][0], weights[tile][n][1]);
   }
 
   const AttentionArguments& a_;
   int first_position_, last_position_;
   const typename Kv::Query* shared_queries_;
   unsigned queries_[Shape::kQueryTiles][Shape::kKeepsQueries ? Shape::kSteps : 1][2];
-  QueryRow rows_[Shape::kQueryTiles][2];
-  float max_[Shape::kQueryTiles][2];
-  float weight_[Shape::kQueryTiles][2] = {};  // of the tokens that this lane has seen, as offset_
-  float offset_[Shape::kQueryTiles][2] = {};
+  QueryRow rows_[Shape::kQueryTiles][kPerLane];
+  float max_[Shape::kQueryTiles][kPerLane];
+  float weight_[Shape::kQueryTiles][kPerLane] = {};  // of the tokens that this lane has seen, as offset_
+  float offset_[Shape::kQueryTiles][kPerLane] = {};
+  float unit_sums_[Shape::kQueryTiles][4] = {};  // of weights as the values' products have them
   float sums_[Shape::kSteps][Shape::kQueryTiles][4] = {};
 };
 

@@ -115,8 +115,8 @@ void store_and_attend(Ctx& ctx, const ProjectedRows& rows, const KvLayer& cache,
   const Workspace::Scope scope(*ctx.workspace);
   AttentionArguments a = arguments_of(ctx, rows.q, cache, batch, y);
   if (!has_fast_attention(a.cache) || a.group > kMaxDecodeRows) {
-    rope_and_store(ctx, rows.q, rows.k, rows.v, rows.table, rows.slots, cache);
-    return attention(ctx, rows.q, cache, batch, y);
+    cuda::rope_and_store(ctx, rows.q, rows.k, rows.v, rows.table, rows.slots, cache);
+    return cuda::attention(ctx, rows.q, cache, batch, y);
   }
   a.new_tokens = {rows.k.as<float>(), rows.v.as<float>(), rows.table.as<float>(),
                   rows.k.row_stride,  rows.v.row_stride,  rows.table.row_stride};

@@ -3,19 +3,14 @@
 // over slabs of 16 or 32 tokens, whose copies it alone starts and waits for. The products are transposed,
 // tokens and dimensions in the 16 rows of an mma and queries in its 8 columns: few queries then waste little,
 // and scores, sums and what was accumulated all have a query in the same place of the same lane.
-#include "ops/cuda/attention_slabs.cuh"
-#include "ops/cuda/kv_codes.cuh"
+#include "ops/cuda/attention_decode_layout.cuh"
 
 namespace lmdeploy::ops::cuda {
 
 template <class Shape>
-class DecodeWarp {
+class DecodeWarp : DecodeLayout<Shape> {
  public:
   using Kv = typename Shape::Kv;
-
-  // Row of a query of this lane; column of a row in the tiles.
-  static __device__ int row_of(int n, int e) { return kPerLane == 1 ? t() : 8 * n + 2 * t() + e; }
-  static __device__ int column_of(int row) { return kPerLane == 1 ? 2 * row : row; }
 
   // queries: by columns, [8 kQueryTiles][kQueryStride] in shared memory.
   __device__ DecodeWarp(const AttentionArguments& a, const Sequence& seq, const typename Kv::Query* queries,
@@ -52,7 +47,7 @@ class DecodeWarp {
 #pragma unroll
       for (int e = 0; e < kPerLane; e++) {
         const float weight = column_sum(weight_[n][e]);
-        const float offset = column_sum(offset_[n][e]) - kValueRaise * unit_sums_[n][e];
+        const float offset = column_sum(offset_[n][e]) - Layout::kValueRaise * unit_sums_[n][e];
         const int row = row_of(n, e);
         if (g() == 0) row_weights[row] = {max_[n][e], weight};
 #pragma unroll
@@ -65,15 +60,9 @@ class DecodeWarp {
   }
 
  private:
+  using Layout = DecodeLayout<Shape>;
+  using Layout::g, Layout::t, Layout::row_of, Layout::query_dimension, Layout::value_dimension;
   static constexpr int kPerLane = Shape::kPerLane;
-  // 4 bits of values are multiplied as code + 16 instead of code - 8. What that adds is found as a product of
-  // the same rounded weights with ones: weights that were not rounded would leave part of it.
-  static constexpr bool kRaises = Kv::kBits == 4;
-  static constexpr float kValueRaise = kRaises ? kNibbleRaise + Kv::kCenter : 0.0F;
-  static constexpr float kKeyCenter = kRaises ? -kNibbleRaise : Kv::kCenter;
-
-  static __device__ int g() { return lane_idx() / 4; }
-  static __device__ int t() { return lane_idx() % 4; }
 
   __device__ void keep_queries() {
 #pragma unroll
@@ -93,26 +82,6 @@ class DecodeWarp {
     else
       return shared_query(n, step, i);
   }
-  // The first of the two dimensions that register i of a step of q.k holds: where they lie in the keys
-  // decides.
-  static __device__ int query_dimension(int step, int i) {
-    if constexpr (!Kv::kQuantized)
-      return 16 * step + 8 * i + 2 * t();
-    else if constexpr (Kv::kBits == 8)
-      return 16 * step + 4 * t() + 2 * i;
-    else
-      return 32 * (step / 2) + 8 * t() + 4 * (step % 2) + 2 * i;
-  }
-  // The dimension that row g, or row g + 8, of a tile of the sum stands for.
-  static __device__ int value_dimension(int tile, int half) {
-    if constexpr (!Kv::kQuantized)
-      return 16 * tile + 8 * half + g();
-    else if constexpr (Kv::kBits == 8)
-      return 16 * tile + 2 * g() + half;
-    else
-      return 32 * (tile / 2) + 8 * (g() / 2) + 4 * (tile % 2) + 2 * half + g() % 2;
-  }
-
   // Over the lanes that hold the tokens of the same queries.
   static __device__ float column_max(float x) {
     for (int distance = 4; distance < kWarpLen; distance *= 2)
@@ -152,21 +121,15 @@ class DecodeWarp {
         for (int s = 0; s < Shape::kStepsPerChunk; s++)
 #pragma unroll
           for (int tile = 0; tile < 2; tile++) {
-            const unsigned a[4] = {key_codes<0>(words[2 * tile], s), key_codes<0>(words[2 * tile + 1], s),
-                                   key_codes<1>(words[2 * tile], s), key_codes<1>(words[2 * tile + 1], s)};
+            const unsigned a[4] = {Layout::template key_codes<0>(words[2 * tile], s),
+                                   Layout::template key_codes<0>(words[2 * tile + 1], s),
+                                   Layout::template key_codes<1>(words[2 * tile], s),
+                                   Layout::template key_codes<1>(words[2 * tile + 1], s)};
             multiply(tile, chunk * Shape::kStepsPerChunk + s, a);
           }
       }
     }
   }
-  template <int kPair>
-  static __device__ unsigned key_codes(unsigned word, int step) {
-    if constexpr (Kv::kBits == 8)
-      return bytes_to_floats<__half, 2 * kPair, 2 * kPair + 1>(word);
-    else
-      return nibbles_to_raised_floats<__half>(word, 2 * step + kPair);
-  }
-
   // Scale or minimum (0, 1: of keys; 2, 3: of values) of token g + 8 * i of the slab.
   static __device__ float parameter(const char* stage, int array, int i) {
     const __half* all = reinterpret_cast<const __half*>(stage + 2 * Shape::kHalfBytes);
@@ -182,7 +145,7 @@ class DecodeWarp {
       [[maybe_unused]] float scale = 1, offset = 0;
       if constexpr (Kv::kQuantized) {
         scale = parameter(stage, 0, i);
-        offset = fmaf(scale, kKeyCenter, parameter(stage, 1, i));
+        offset = fmaf(scale, Layout::kKeyCenter, parameter(stage, 1, i));
       }
 #pragma unroll
       for (int n = 0; n < Shape::kQueryTiles; n++)
@@ -244,7 +207,7 @@ class DecodeWarp {
       for (int e = 0; e < kPerLane; e++) {
         weight_[n][e] *= shrink[n][e];
         if constexpr (Kv::kQuantized) offset_[n][e] *= shrink[n][e];
-        if constexpr (kRaises) unit_sums_[n][e] *= shrink[n][e];
+        if constexpr (Layout::kRaises) unit_sums_[n][e] *= shrink[n][e];
 #pragma unroll
         for (int tile = 0; tile < Shape::kSteps; tile++) {
           sums_[tile][n][e] *= shrink[n][e];
@@ -254,7 +217,7 @@ class DecodeWarp {
   }
 
   __device__ void add_values(const char* values, const Weights& weights) {
-    if constexpr (kRaises) add_units(weights);
+    if constexpr (Layout::kRaises) add_units(weights);
     const auto add = [&](int tile, int token_tile, const unsigned(&a)[4]) {
 #pragma unroll
       for (int n = 0; n < Shape::kQueryTiles; n++)
@@ -280,20 +243,14 @@ class DecodeWarp {
         for (int s = 0; s < Shape::kStepsPerChunk; s++)
 #pragma unroll
           for (int tile = 0; tile < 2; tile++) {
-            const unsigned a[4] = {value_codes<0>(words[2 * tile], s), value_codes<1>(words[2 * tile], s),
-                                   value_codes<0>(words[2 * tile + 1], s),
-                                   value_codes<1>(words[2 * tile + 1], s)};
+            const unsigned a[4] = {Layout::template value_codes<0>(words[2 * tile], s),
+                                   Layout::template value_codes<1>(words[2 * tile], s),
+                                   Layout::template value_codes<0>(words[2 * tile + 1], s),
+                                   Layout::template value_codes<1>(words[2 * tile + 1], s)};
             add(chunk * Shape::kStepsPerChunk + s, tile, a);
           }
       }
     }
-  }
-  template <int kHalf>
-  static __device__ unsigned value_codes(unsigned word, int step) {
-    if constexpr (Kv::kBits == 8)
-      return byte_and_next_but_one_to_bf16<kHalf>(word);
-    else
-      return nibbles_to_raised_floats<__nv_bfloat16>(word, 2 * step + kHalf);
   }
   __device__ void add_units(const Weights& weights) {
     constexpr unsigned kOnes[4] = {0x3f803f80, 0x3f803f80, 0x3f803f80, 0x3f803f80};  // bf16

@@ -14,11 +14,18 @@ struct QueryPlaces {
   QueryRow* rows;
 
   __device__ void operator()(int row, int c, Query element) const {
-    Query* to = queries + DecodeWarp<Shape>::column_of(row) * Shape::kQueryStride + c;
+    Query* to = queries + DecodeLayout<Shape>::column_of(row) * Shape::kQueryStride + c;
     *to = element;
     if constexpr (Shape::kPerLane == 1) to[Shape::kQueryStride] = Query{};  // the column that is left empty
   }
   __device__ void operator()(int row, const QueryRow& query_row) const { rows[row] = query_row; }
+
+  // By a warp: a row without a query.
+  __device__ void clear(int row) const {
+#pragma unroll
+    for (int c = 0; c < Shape::Kv::kHeadDim; c += kWarpLen) (*this)(row, c + lane_idx(), Query{});
+    if (lane_idx() == 0) rows[row] = {};
+  }
 };
 
 // A CTA's shared memory: stages, queries, the step's token, what is known of each row of queries.
@@ -45,6 +52,7 @@ __device__ void prepare_rows(const AttentionArguments& a, const Sequence& seq, i
                              int token_half, const SharedPlaces<Shape>& places) {
   using Kv = typename Shape::Kv;
   constexpr int kBatch = Shape::kRows / Shape::kWarps;
+  const int num_rows = seq.num_queries * a.group;
   const bool has_new_token = a.new_tokens.keys != nullptr;
   NewToken<Shape> token(a, seq, kv_head, token_half);
   if (has_new_token) enter_chain();
@@ -54,15 +62,20 @@ __device__ void prepare_rows(const AttentionArguments& a, const Sequence& seq, i
 #pragma unroll
   for (int b = 0; b < kBatch; b++) {
     const int row = warp + b * Shape::kWarps;
-    if (row < seq.num_queries * a.group) heads[b].load(a.q + row_offset(a, seq, kv_head, row, a.q_stride));
+    if (row < num_rows) heads[b].load(a.q + row_offset(a, seq, kv_head, row, a.q_stride));
   }
   token.load(a, seq, kv_head);
   QueryRows<Kv, kBatch> x = {};
 #pragma unroll
   for (int b = 0; b < kBatch; b++)
-    if (warp + b * Shape::kWarps < seq.num_queries * a.group)
+    if (warp + b * Shape::kWarps < num_rows)
       has_new_token ? angles.rotate(heads[b], x[b]) : heads[b].copy(x[b]);
-  put_queries<Kv, kBatch>(a, seq, x, warp, Shape::kWarps, places.queries);
+  if (warp < num_rows) {
+    put_queries<Kv, kBatch>(a, seq, x, warp, Shape::kWarps, places.queries);
+  } else {
+#pragma unroll
+    for (int b = 0; b < kBatch; b++) places.queries.clear(warp + b * Shape::kWarps);
+  }
   token.put(a, angles, places.token);
 }
 
@@ -77,7 +90,6 @@ __device__ void prepare_rows(const AttentionArguments& a, const Sequence& seq, i
 template <class Shape>
 __global__ void __launch_bounds__(Shape::kThreads, Shape::kAtOnce)
     attend_split(const __grid_constant__ AttentionArguments a) {
-  using Kv = typename Shape::Kv;
   extern __shared__ __align__(128) char shared[];
   const bool has_new_token = a.new_tokens.keys != nullptr;
   if (!has_new_token) enter_chain();

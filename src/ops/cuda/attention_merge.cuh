@@ -109,27 +109,46 @@ __device__ void find_shares(const AttentionArguments& a, const Sequence& seq, in
   }
 }
 
-// The result of a sequence and kv head from the parts of all splits, by a whole CTA.
+// Quads of a row of consecutive splits, as many at a time as hide how long they take to come.
+struct PartQuads {
+  static constexpr int kCount = 12;
+  float4 quads[kCount];
+
+  // from: of split 0; step: between splits.
+  __device__ void load(const float4* from, std::int64_t step, int first, int num_splits) {
+#pragma unroll
+    for (int j = 0; j < kCount; j++)
+      if (first + j < num_splits) quads[j] = __ldcg(from + (first + j) * step);
+  }
+  // shares: of split 0.
+  __device__ void add(float4& sum, const float* shares, int share_step, int first, int num_splits) const {
+#pragma unroll
+    for (int j = 0; j < kCount; j++)
+      if (first + j < num_splits) add_scaled(sum, quads[j], shares[(first + j) * share_step]);
+  }
+};
+
+// The result of a sequence and kv head from the parts of all splits, by a whole CTA. Each thread's first
+// parts come while the shares are found.
 template <class Shape>
 __device__ void merge_splits(const AttentionArguments& a, const Sequence& seq, int kv_head, int num_splits,
                              int num_rows, float* shares) {
-  constexpr int kQuads = Shape::Kv::kHeadDim / 4, kAtOnce = 8;
+  constexpr int kQuads = Shape::Kv::kHeadDim / 4;
+  const std::int64_t step = std::int64_t{a.max_decode_rows} * kQuads;
+  const auto* sums = reinterpret_cast<const float4*>(a.part_sums) + part_row(a, seq, kv_head, 0, 0) * kQuads;
+  PartQuads parts;
+  int i = static_cast<int>(threadIdx.x);
+  if (i < num_rows * kQuads) parts.load(sums + i, step, 0, num_splits);
   find_shares<Shape>(a, seq, kv_head, num_splits, num_rows, shares);
   __syncthreads();
-  const std::int64_t step = std::int64_t{a.max_decode_rows} * kQuads;  // between splits
-  for (int i = static_cast<int>(threadIdx.x); i < num_rows * kQuads; i += Shape::kThreads) {
+  for (; i < num_rows * kQuads; i += Shape::kThreads) {
     const int row = i / kQuads, quad = i % kQuads;
-    const float4* from =
-        reinterpret_cast<const float4*>(a.part_sums) + part_row(a, seq, kv_head, 0, row) * kQuads + quad;
+    if (i >= Shape::kThreads) parts.load(sums + i, step, 0, num_splits);
     float4 sum{};
-    for (int first = 0; first < num_splits; first += kAtOnce) {
-      float4 parts[kAtOnce];
-#pragma unroll
-      for (int j = 0; j < kAtOnce; j++)
-        if (first + j < num_splits) parts[j] = __ldcg(from + (first + j) * step);
-#pragma unroll
-      for (int j = 0; j < kAtOnce; j++)
-        if (first + j < num_splits) add_scaled(sum, parts[j], shares[(first + j) * Shape::kRows + row]);
+    parts.add(sum, shares + row, Shape::kRows, 0, num_splits);
+    for (int first = PartQuads::kCount; first < num_splits; first += PartQuads::kCount) {
+      parts.load(sums + i, step, first, num_splits);
+      parts.add(sum, shares + row, Shape::kRows, first, num_splits);
     }
     store_quad(a, row_offset(a, seq, kv_head, row, a.y_stride) + 4 * quad, sum, 1.0F);
   }

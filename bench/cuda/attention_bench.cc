@@ -1,5 +1,6 @@
-// Attention on a card, one layer of a 1.8B (16 heads over 8 of 128) and of a 7B (32 over 8): decode in
-// microseconds, GB/s of cache and the share of the read rate; prompts in microseconds and TFLOP/s.
+// Attention on a card, one layer of a 1.8B (16 heads over 8 of 128) and of a 7B (32 over 8): decode, from the
+// projection on, in microseconds, GB/s of cache and the share of the read rate; prompts in microseconds and
+// TFLOP/s.
 //   cuda_attention_bench
 // Every figure is a CUDA graph of calls over layers that together are larger than the second-level cache; the
 // median of ten runs.
@@ -58,9 +59,40 @@ class Caches {
   }
 
   // Microseconds of attention in one layer, the last `num_queries` tokens of every sequence asking.
-  double layer_us(std::int64_t num_queries) {
-    const std::int64_t m = num_seqs_ * num_queries, width = shape_.num_heads * shape_.head_dim;
-    const Tensor q = random_floats(card_, m, width), y(*card_.ctx.allocator, DType::bf16, {m, width});
+  double prompt_us(std::int64_t num_queries) {
+    const Tensor q = random_floats(card_, num_seqs_ * num_queries, query_width());
+    return layer_us(num_queries, [&](const KvLayer& cache, const AttentionBatch& batch, const View& y) {
+      attention(card_.ctx, heads_of(q, 0, shape_.num_heads), cache, batch, y);
+    });
+  }
+  // The same with one new token of every sequence, which comes from a projection.
+  double decode_us() {
+    const Tensor rows =
+                     random_floats(card_, num_seqs_,
+                                   query_width() + std::int64_t{2} * shape_.num_kv_heads * shape_.head_dim),
+                 angles = random_floats(card_, num_seqs_, shape_.head_dim);
+    std::vector<std::int32_t> slots;
+    for (std::int64_t s = 1; s <= num_seqs_; s++)
+      slots.push_back(tables_[static_cast<std::size_t>(s * blocks_per_seq_ - 1)] * 64 +
+                      static_cast<std::int32_t>((len_ - 1) % 64));
+    const std::int32_t h = shape_.num_heads, g = shape_.num_kv_heads;
+    const ProjectedRows projected{heads_of(rows, 0, h), heads_of(rows, h, g), heads_of(rows, h + g, g),
+                                  angles, slots};
+    return layer_us(1, [&](const KvLayer& cache, const AttentionBatch& batch, const View& y) {
+      store_and_attend(card_.ctx, projected, cache, batch, y);
+    });
+  }
+
+ private:
+  std::int64_t query_width() const { return std::int64_t{shape_.num_heads} * shape_.head_dim; }
+  View heads_of(const View& rows, std::int64_t first, std::int64_t count) const {
+    const View columns = rows.columns(first * shape_.head_dim, count * shape_.head_dim);
+    return {columns.data, DType::f32, {rows.dim(0), count, shape_.head_dim}, columns.row_stride};
+  }
+  template <class F>
+  double layer_us(std::int64_t num_queries, const F& attend) {
+    const std::int64_t m = num_seqs_ * num_queries;
+    const Tensor y(*card_.ctx.allocator, DType::bf16, {m, query_width()});
     std::vector<std::int32_t> starts,
         lens(static_cast<std::size_t>(num_seqs_), static_cast<std::int32_t>(len_));
     for (std::int64_t s = 0; s <= num_seqs_; s++)
@@ -71,13 +103,10 @@ class Caches {
     batch.scale = 0.09F;
     Indices* const indices[] = {&batch.query_starts, &batch.context_lens, &batch.block_tables};
     upload(card_.ctx, indices);
-    const View heads(q.view().data, DType::f32, {m, shape_.num_heads, shape_.head_dim});
     return card_.graph_us([&] {
-      for (std::int64_t i = 0; i < num_layers_; i++) attention(card_.ctx, heads, layer(i), batch, y);
+      for (std::int64_t i = 0; i < num_layers_; i++) attend(layer(i), batch, y);
     }) / static_cast<double>(num_layers_);
   }
-
- private:
   KvLayer layer(std::int64_t i) const {
     return {layout_, memory_.view().as<std::uint8_t>() + i * layout_.block_bytes(), num_blocks_,
             memory_.view().row_stride, nullptr};
@@ -113,7 +142,7 @@ void bench_decode(Card& card) {
     for (const std::int32_t bits : kQuantBits)
       for (const auto& [num_seqs, len] : kBatches) {
         Caches caches(card, shape, bits, num_seqs, len);
-        const double us = caches.layer_us(1), rate = caches.layer_bytes() / us * 1e-3;
+        const double us = caches.decode_us(), rate = caches.layer_bytes() / us * 1e-3;
         fmt::print("{:5} {:2} bits, {:3} x {:5}: {:8.1f} us {:6.0f} GB/s {:4.0f} %\n", shape.name,
                    bits == 0 ? 16 : bits, num_seqs, len, us, rate,
                    100e9 * rate / card.roofs.read_bytes_per_s);
@@ -125,7 +154,7 @@ void bench_prompts(Card& card) {
     for (const std::int32_t bits : kQuantBits)
       for (const std::int64_t len : {512, 1024, 4096, 8192, 32768}) {
         Caches caches(card, shape, bits, 1, len);
-        const double us = caches.layer_us(len);
+        const double us = caches.prompt_us(len);
         const double flops =
             2.0 * static_cast<double>(len) * static_cast<double>(len) * shape.num_heads * shape.head_dim;
         fmt::print("{:5} {:2} bits, prompt of {:5}: {:8.1f} us {:6.0f} TFLOP/s\n", shape.name,

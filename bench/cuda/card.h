@@ -20,6 +20,7 @@ class Card {
     ctx.stream = stream_.get();
     ctx.allocator = &cuda::device_allocator();
     ctx.workspace = &workspace_;
+    ctx.tickets = stream_.tickets();
     roofs = measure_roofs(ctx);
   }
   void wait() const { stream_.wait(); }

@@ -20,6 +20,10 @@ void* stream_handle(void* stream) {
   return stream == nullptr ? nullptr : static_cast<cuda::Stream*>(stream)->get();
 }
 
+std::uint32_t* tickets_of(void* stream) {
+  return stream == nullptr ? nullptr : static_cast<cuda::Stream*>(stream)->tickets();
+}
+
 std::unique_ptr<GraphCache> make_graphs(void* stream) {
   return stream == nullptr ? nullptr : std::make_unique<cuda::GraphCache>(stream);
 }
@@ -47,6 +51,10 @@ std::shared_ptr<void> make_stream(Device) {
 }
 
 void* stream_handle(void*) {
+  return nullptr;
+}
+
+std::uint32_t* tickets_of(void*) {
   return nullptr;
 }
 
@@ -103,6 +111,7 @@ ComputeContext::ComputeContext(Device device, int num_threads, std::size_t works
   ctx_.workspace = &workspace_;
   ctx_.graphs = graphs_.get();
   ctx_.uploads = uploads_.get();
+  ctx_.tickets = tickets_of(stream_.get());
 }
 
 bool ComputeContext::works() const noexcept {

@@ -55,8 +55,8 @@ class Decoder::Pass {
     const bool drops_rows = !slice.logits_rows.empty() && std::ssize(slice.logits_rows) < slice.num_tokens();
     const AttentionRows last_rows = drops_rows ? logits_queries(slice) : AttentionRows();
     begin(slice, last_rows);
-    const bool is_decode = !drops_rows && slice.num_tokens() == std::ssize(slice.rows.context_lens);
-    if (ctx_.graphs != nullptr && is_decode && !logits.empty())
+    is_decode_ = !drops_rows && !logits.empty() && slice.num_tokens() == std::ssize(slice.rows.context_lens);
+    if (ctx_.graphs != nullptr && is_decode_)
       ctx_.graphs->run(graph_key(logits), [&] { compute(logits, drops_rows); });
     else
       compute(logits, drops_rows);
@@ -68,7 +68,7 @@ class Decoder::Pass {
     begin(slice, {});
     make_rope_table();
     residual_ = residual;
-    const View query = store_keys(layer_idx);
+    const View query = project(layer_idx);
     if (!query.empty()) finish_layer(layer_idx, query, attention_);
   }
 
@@ -79,10 +79,10 @@ class Decoder::Pass {
     embed();
     const std::size_t last = weights.layers.size() - 1;
     for (std::size_t i = 0; i < last; i++) {
-      const View query = store_keys(i);
+      const View query = project(i);
       finish_layer(i, query, attention_);
     }
-    View query = store_keys(last);
+    View query = project(last);
     if (logits.empty()) return;
     if (drops_rows) query = keep_logits_rows(query);
     finish_layer(last, query, drops_rows ? last_attention_ : attention_);
@@ -144,17 +144,27 @@ class Decoder::Pass {
       ops::embed(ctx_, ids, weights.embedding, rows(residual_));
   }
 
-  // The first half of a layer, which every token needs. Returns the queries, [m, num_heads, head_dim];
-  // empty: the observer wants no more.
-  View store_keys(std::size_t layer_idx) {
+  // The first half of a layer, which every token needs, up to its stored keys; of a decode step up to its
+  // projections, as its attention stores them. Returns the queries, [m, num_heads, head_dim]; empty: the
+  // observer wants no more.
+  View project(std::size_t layer_idx) {
     const DecoderLayer& layer = model_.weights_.layers[layer_idx];
     layer.input_norm.apply(ctx_, rows(residual_), rows(normed_));
     if (!see(LinearInput::qkv, rows(normed_))) return {};
     layer.attention.project(ctx_, rows(normed_), rows(qkv_));
     const View query = layer.attention.query(rows(qkv_));
-    ops::rope_and_store(ctx_, query, layer.attention.key(rows(qkv_)), layer.attention.value(rows(qkv_)),
-                        rows(rope_table_), slots_, pool_.layer(static_cast<int>(layer_idx)));
+    if (!is_decode_)
+      ops::rope_and_store(ctx_, query, layer.attention.key(rows(qkv_)), layer.attention.value(rows(qkv_)),
+                          rows(rope_table_), slots_, pool_.layer(static_cast<int>(layer_idx)));
     return query;
+  }
+
+  void attend(const Attention& attention, const View& query, const ops::KvLayer& cache,
+              const ops::AttentionBatch& batch) {
+    if (!is_decode_) return ops::attention(ctx_, query, cache, batch, rows(attended_));
+    const ops::ProjectedRows projected{query, attention.key(rows(qkv_)), attention.value(rows(qkv_)),
+                                       rows(rope_table_), slots_};
+    ops::store_and_attend(ctx_, projected, cache, batch, rows(attended_));
   }
 
   // Behind the last layer's keys only the tokens whose logits are wanted matter: drops the other rows of the
@@ -173,7 +183,7 @@ class Decoder::Pass {
   void finish_layer(std::size_t layer_idx, const View& query, ops::AttentionBatch attention) {
     const DecoderLayer& layer = model_.weights_.layers[layer_idx];
     attention.sliding_window = layer.attention.sliding_window;
-    ops::attention(ctx_, query, pool_.layer(static_cast<int>(layer_idx)), attention, rows(attended_));
+    attend(layer.attention, query, pool_.layer(static_cast<int>(layer_idx)), attention);
     if (!see(LinearInput::attention_output, rows(attended_))) return;
     layer.attention.output.apply(ctx_, rows(attended_), rows(residual_), true);
     layer.post_attention_norm.apply(ctx_, rows(residual_), rows(normed_));
@@ -194,6 +204,7 @@ class Decoder::Pass {
   ops::AttentionBatch attention_;                             // of all its rows
   ops::AttentionBatch last_attention_;                        // of its logits_rows, where these are fewer
 
+  bool is_decode_ = false;     // every sequence of the slice has one token, whose logits are wanted
   std::int64_t num_rows_ = 0;  // of every buffer that are in use
   View residual_;              // [max_chunk, hidden_size] f32
   View normed_;                // [max_chunk, hidden_size] of the weight dtype

@@ -31,10 +31,7 @@ void check_batch(const AttentionBatch& batch, const KvLayer& cache, std::int64_t
   }
 }
 
-}  // namespace
-
-void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y) {
-  check_device(ctx, "attention");
+void check_attention(const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y) {
   check_layer(cache, "attention");
   ShapeMatcher match("attention");
   match.bind("cache", 'd', cache.layout.head_dim);
@@ -44,11 +41,55 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
   match.bind("q", 'e', match['h'] * match['d']);
   match("y", y, "me", {DType::f32, DType::bf16, DType::f16});
   check_batch(batch, cache, match['m']);
-  if (match['m'] == 0) return;
+}
+
+// Every sequence's one query is its last token, and is stored where the sequence's blocks have it.
+void check_new_tokens(const ProjectedRows& rows, const KvLayer& cache, const AttentionBatch& batch) {
+  ShapeMatcher match("store_and_attend");
+  match.bind("context_lens", 'm', static_cast<std::int64_t>(batch.context_lens.size()));
+  match.bind("slots", 'm', static_cast<std::int64_t>(rows.slots.size()));
+  match.bind("cache", 'g', cache.layout.num_kv_heads);
+  match.bind("cache", 'd', cache.layout.head_dim);
+  match("q", rows.q, "mhd", {DType::f32});
+  match("k", rows.k, "mgd", {DType::f32});
+  match("v", rows.v, "mgd", {DType::f32});
+  match("table", rows.table, "md", {DType::f32});
+  for (std::size_t s = 0; s < rows.slots.size(); s++) {
+    CHECK(batch.query_starts[s] == static_cast<std::int32_t>(s), "store_and_attend: sequence {} starts at {}",
+          s, batch.query_starts[s]);
+    const std::int32_t last = batch.context_lens[s] - 1, block_len = cache.layout.block_len;
+    const std::size_t at =
+        s * static_cast<std::size_t>(batch.max_blocks) + static_cast<std::size_t>(last / block_len);
+    CHECK(rows.slots[s] == batch.block_tables[at] * block_len + last % block_len,
+          "store_and_attend: token {} of sequence {} at slot {}", last, s, rows.slots[s]);
+  }
+}
+
+}  // namespace
+
+void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y) {
+  check_device(ctx, "attention");
+  check_attention(q, cache, batch, y);
+  if (q.dim(0) == 0) return;
   if (only_plans(ctx)) return;
   if constexpr (kHasCuda)
     if (ctx.device == Device::cuda) return cuda::attention(ctx, q, cache, batch, y);
   cpu::attention(ctx, q, cache, batch, y);
+}
+
+void store_and_attend(Ctx& ctx, const ProjectedRows& rows, const KvLayer& cache, const AttentionBatch& batch,
+                      const View& y) {
+  check_device(ctx, "store_and_attend");
+  check_attention(rows.q, cache, batch, y);
+  check_new_tokens(rows, cache, batch);
+  if (rows.q.dim(0) == 0) return;
+  if (only_plans(ctx)) return;
+  if constexpr (kHasCuda)
+    if (ctx.device == Device::cuda) return cuda::store_and_attend(ctx, rows, cache, batch, y);
+  cpu::rope(ctx, rows.q, rows.table);
+  cpu::rope(ctx, rows.k, rows.table);
+  cpu::store_kv(ctx, rows.k, rows.v, rows.slots.host, cache);
+  cpu::attention(ctx, rows.q, cache, batch, y);
 }
 
 }  // namespace lmdeploy::ops

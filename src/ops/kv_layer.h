@@ -5,9 +5,10 @@
 
 namespace lmdeploy::ops {
 
-// How one layer keeps the keys and values of a block of tokens. Only store_kv, rope_and_store, read_keys and
-// attention look inside. With quant_bits a token's key, or value, of one head is head_dim codes q of so many
-// bits, and x = scale * q + minimum with a scale and a minimum in fp16 (docs/kv_cache.md).
+// How one layer keeps the keys and values of a block of tokens. Only store_kv, rope_and_store, read_keys,
+// attention and store_and_attend look inside. With quant_bits a token's key, or value, of one head is
+// head_dim codes q of so many bits, and x = scale * q + minimum with a scale and a minimum in fp16
+// (docs/kv_cache.md).
 struct KvLayout {
   DType dtype = DType::bf16;  // f32, bf16, f16: what is stored, or what attention multiplies codes by
   std::int32_t num_kv_heads = 0;

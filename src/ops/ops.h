@@ -69,6 +69,20 @@ struct AttentionBatch {
 // Causal attention over the paged cache; the step's own keys must already be stored. q: [m, h, d] f32; the
 // query at row i of sequence s has position context_len - query_len + i. y: [m, h * d] f32, bf16 or f16.
 void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y);
+// What lies between a layer's two projections, of tokens that are not rotated and not stored yet.
+struct ProjectedRows {
+  View q;         // [m, h, d] f32
+  View k, v;      // [m, g, d] f32
+  View table;     // [m, d] from rope_table
+  Indices slots;  // [m]: where the cache keeps them
+};
+// rope_and_store and attention of a step in which every sequence has one query, its last token: a decode
+// step. q and k are scratch and have either form afterwards. y: [m, h * d] f32, bf16 or f16. On a card this
+// is one kernel, which reads the batch's integers and the cache's earlier tokens before its predecessor has
+// ended: between it and whoever wrote them lies a transfer or the beginning of a graph, as ops::upload is
+// one.
+void store_and_attend(Ctx& ctx, const ProjectedRows& rows, const KvLayer& cache, const AttentionBatch& batch,
+                      const View& y);
 
 // y = silu(x[:, :k]) * x[:, k:]. x: [m, 2k] f32; y: [m, k] f32, bf16 or f16.
 void silu_mul(Ctx& ctx, const View& x, const View& y);

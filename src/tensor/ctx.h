@@ -1,4 +1,6 @@
 #pragma once
+#include <cstdint>
+
 #include "base/thread_pool.h"
 #include "tensor/workspace.h"
 
@@ -20,6 +22,8 @@ const char* cpu_isa_name(CpuIsa isa);  // "x86-64", "AVX2", "AVX-512 bf16", "AMX
 // Of the machine that runs this. Asks the system for the use of tile registers, which it grants per process.
 CpuIsa best_cpu_isa();
 
+inline constexpr int kNumTickets = 4096;
+
 // Where an op runs: passed to every op, never stored by one. One Ctx per engine thread.
 struct Ctx {
   Device device = Device::cpu;
@@ -32,6 +36,9 @@ struct Ctx {
   Workspace* workspace = nullptr;  // memory of `device` for one step
   GraphCache* graphs = nullptr;    // cuda: of steps that come again; null: every op is launched by itself
   cuda::UploadRing* uploads = nullptr;  // cuda: for the integers of steps; null: uploads wait for the stream
+  // cuda: [kNumTickets] zeros in memory of the device, which kernels of the stream count with, and leave
+  // zeros.
+  std::uint32_t* tickets = nullptr;
 };
 
 }  // namespace lmdeploy

@@ -50,10 +50,12 @@ class CudaAttentionTest : public CudaOpsTest {
     std::shuffle(free_blocks.begin(), free_blocks.end(), rng);
   }
 
-  Sequence make_sequence(std::int64_t len) {
+  Sequence make_sequence(std::int64_t len) { return make_sequence(len, len); }
+  // With queries for its first num_queries tokens only.
+  Sequence make_sequence(std::int64_t len, std::int64_t num_queries) {
     Sequence s{random(DType::f32, len, shape.num_kv_heads * shape.head_dim),
                random(DType::f32, len, shape.num_kv_heads * shape.head_dim),
-               random(DType::f32, len, shape.num_heads * shape.head_dim),
+               random(DType::f32, num_queries, shape.num_heads * shape.head_dim),
                {}};
     for (std::int64_t i = 0; i < len; i += cache.layout.block_len) {
       s.blocks.push_back(free_blocks.back());

@@ -78,6 +78,19 @@ TEST_F(CudaAttention, DecodesEqualTheReference) {
     }
 }
 
+// More splits than a warp has lanes.
+TEST_F(CudaAttention, LongContextsEqualTheReference) {
+  for (const CacheKind& kind : kKinds)
+    for (const HeadShape& s : {HeadShape{2, 1, 64}, HeadShape{1, 1, 128}}) {
+      make_cache(kind.dtype, s, 64, 300, kind.quant_bits);
+      const Sequence seq = make_sequence(9000);
+      store({{&seq, 0, 9000}});
+      const std::vector<Part> parts = {{&seq, 8999, 9000}};
+      expect_reference(attend(parts), parts, cache_name());
+      ASSERT_FALSE(HasFatalFailure());
+    }
+}
+
 TEST_F(CudaAttention, MixedBatchesEqualTheReference) {
   for (int round = 0; round < 16; round++) {
     const CacheKind kind = kKinds[rng() % std::size(kKinds)];

@@ -25,6 +25,7 @@ class CudaOpsTest : public testing::Test, protected FloatTensors {
     ctx.stream = stream->get();
     ctx.allocator = &cuda::device_allocator();
     ctx.workspace = &*workspace;
+    ctx.tickets = stream->tickets();
   }
   void TearDown() override {
     if (stream) stream->wait();  // throws what a kernel has died of

@@ -1,7 +1,4 @@
-#include <cmath>
-#include <cstring>
-
-#include "cuda/attention_fixture.h"
+#include "cuda/projected_fixture.h"
 
 namespace lmdeploy::ops {
 namespace {
@@ -17,45 +14,14 @@ struct CacheKind {
 constexpr CacheKind kCacheKinds[] = {{DType::f32, 0},  {DType::bf16, 0}, {DType::f16, 0},
                                      {DType::bf16, 8}, {DType::bf16, 4}, {DType::bf16, 4, true}};
 
-class CudaRopeAndStore : public CudaAttentionTest {
+class CudaRopeAndStore : public CudaProjectedTest {
  protected:
-  // Rows of [q, k, v] and the heads in them.
-  struct Projected {
-    Slice rows;
-    View q, k, v;
-  };
-  Projected projected(const View& host, std::int64_t lead) {
-    Projected result{slice_of(host, lead), {}, {}, {}};
-    const std::int64_t query_width = shape.num_heads * shape.head_dim,
-                       width = shape.num_kv_heads * shape.head_dim;
-    result.q = heads(result.rows.view.columns(0, query_width), shape.num_heads);
-    result.k = heads(result.rows.view.columns(query_width, width), shape.num_kv_heads);
-    result.v = heads(result.rows.view.columns(query_width + width, width), shape.num_kv_heads);
-    return result;
-  }
-  View heads(const View& columns, std::int64_t count) const {
-    return {columns.data, DType::f32, {columns.dim(0), count, shape.head_dim}, columns.row_stride};
-  }
-
-  std::vector<float> inv_freq() const {
-    std::vector<float> values;
-    for (std::int64_t j = 0; j < shape.head_dim; j += 2)
-      values.push_back(std::pow(10000.0F, -static_cast<float>(j) / static_cast<float>(shape.head_dim)));
-    return values;
-  }
   std::vector<std::int32_t> random_slots(std::int64_t m) {
     std::vector<std::int32_t> slots(static_cast<std::size_t>(cache.num_blocks * cache.layout.block_len));
     std::iota(slots.begin(), slots.end(), 0);
     std::shuffle(slots.begin(), slots.end(), rng);
     slots.resize(static_cast<std::size_t>(m));
     return slots;
-  }
-
-  static void expect_same_bytes(const Tensor& actual, const Tensor& expected, const std::string& what) {
-    EXPECT_EQ(std::memcmp(actual.view().data, expected.view().data,
-                          static_cast<std::size_t>(expected.view().bytes())),
-              0)
-        << what;
   }
 
   void expect_same_as_three_ops(std::int64_t m, std::int64_t lead) {

@@ -5,6 +5,12 @@ namespace {
 
 class QuantizedKvTest : public AttentionTest {
  protected:
+  static Tensor copy_of(const View& view) {
+    Tensor copy = zeros(DType::f32, view.dim(0), view.dim(1));
+    std::memcpy(copy.view().data, view.data, static_cast<std::size_t>(view.bytes()));
+    return copy;
+  }
+
   // Every number that the cache holds is the one nearest to x that its scale and minimum allow, and those are
   // what the extremes of the row ask for.
   void expect_nearest(const Sequence& s, const ref::Matrix& x, ref::Half half) {
@@ -125,11 +131,6 @@ TEST_P(QuantizedKvTest, RopeAndStoreIsRopeAndStoreKv) {
     const auto heads_of = [](const Tensor& x, std::int64_t count) {
       return View(x.view().data, DType::f32, {5, count, 80});
     };
-    const auto copy_of = [](const View& view) {
-      Tensor copy = zeros(DType::f32, view.dim(0), view.dim(1));
-      std::memcpy(copy.view().data, view.data, static_cast<std::size_t>(view.bytes()));
-      return copy;
-    };
     const Tensor table = random(DType::f32, 5, 80), q = random(DType::f32, 5, 320), same_q = copy_of(q),
                  k = random(DType::f32, 5, 160), same_k = copy_of(k), v = random(DType::f32, 5, 160);
     const std::vector<std::int32_t> slots = {7, 3, 63, 0, 1};
@@ -142,6 +143,48 @@ TEST_P(QuantizedKvTest, RopeAndStoreIsRopeAndStoreKv) {
     rope_and_store(ctx, heads_of(same_q, 4), heads_of(same_k, 2), heads_of(v, 2), table, slots, cache);
     EXPECT_EQ(std::memcmp(memory.view().data, stored.data(), stored.size()), 0) << bits;
     EXPECT_EQ(std::memcmp(same_q.view().data, q.view().data, static_cast<std::size_t>(q.view().bytes())), 0);
+  }
+}
+
+TEST_P(QuantizedKvTest, StoreAndAttendIsBoth) {
+  for (const std::int32_t bits : {0, 8, 4}) {
+    make_cache(DType::bf16, {4, 2, 64}, 64, 6, bits);
+    const Sequence first = make_sequence(100), second = make_sequence(65);
+    step({&first, &second}, {0, 0}, {99, 64});
+    const auto* bytes = memory.view().as<std::uint8_t>();
+    const std::vector<std::uint8_t> before(bytes, bytes + memory.view().bytes());
+    const Tensor table = random(DType::f32, 2, 64), k = random(DType::f32, 2, 128),
+                 v = random(DType::f32, 2, 128), q = random(DType::f32, 2, 256);
+    const std::vector<std::int32_t> starts = {0, 1, 2}, lens = {100, 65},
+                                    slots = {static_cast<std::int32_t>(slot(first, 99)),
+                                             static_cast<std::int32_t>(slot(second, 64))};
+    std::vector<std::int32_t> tables = first.blocks;
+    tables.insert(tables.end(), second.blocks.begin(), second.blocks.end());
+    AttentionBatch batch;
+    batch.query_starts = starts;
+    batch.context_lens = lens;
+    batch.block_tables = tables;
+    batch.max_blocks = 2;
+    batch.scale = scale();
+    const auto run = [&](bool at_once, const std::vector<std::int32_t>& places) {
+      std::memcpy(memory.view().data, before.data(), before.size());
+      const Tensor copies[] = {copy_of(q), copy_of(k)}, y = zeros(DType::f32, 2, 256);
+      const ProjectedRows rows{View(copies[0].view().data, DType::f32, {2, 4, 64}),
+                               View(copies[1].view().data, DType::f32, {2, 2, 64}),
+                               View(v.view().data, DType::f32, {2, 2, 64}), table, places};
+      if (at_once) {
+        store_and_attend(ctx, rows, cache, batch, y);
+      } else {
+        rope_and_store(ctx, rows.q, rows.k, rows.v, rows.table, rows.slots, cache);
+        attention(ctx, rows.q, cache, batch, y);
+      }
+      std::vector<std::uint8_t> all(bytes, bytes + memory.view().bytes());
+      const auto* result = static_cast<const std::uint8_t*>(y.view().data);
+      all.insert(all.end(), result, result + y.view().bytes());
+      return all;
+    };
+    EXPECT_EQ(run(true, slots), run(false, slots)) << bits;
+    EXPECT_THROW(run(true, {slots[0], slots[1] + 1}), CheckFailure);
   }
 }
 

@@ -46,25 +46,27 @@ Kinds kinds_of(const AttentionBatch& batch, std::int32_t group) {
     if (num_rows > kMaxDecodeRows)
       kinds.prefill = true;
     else if (num_rows > 0)
-      kinds.max_decode_rows = std::max(kinds.max_decode_rows, num_rows > 8 ? kMaxDecodeRows : 8);
+      kinds.max_decode_rows = std::max(kinds.max_decode_rows, decode_rows(num_rows));
   }
   return kinds;
 }
 
 // Splits so that the CTAs come in few full waves. A CTA's time is that of its pages and of what else it does,
 // counted in pages; parts cost something too, as they are written and read again.
-std::int32_t choose_num_splits(const AttentionArguments& a, std::int64_t num_slots) {
-  constexpr std::int64_t kPagesOfStart = 3, kPagesOfCombine = 2, kPartsOfPage = 16, kMaxSplits = 128,
-                         kMaxWaves = 8;
+std::int32_t choose_num_splits(const AttentionArguments& a, std::int64_t num_slots,
+                               std::int64_t pages_at_once) {
+  constexpr std::int64_t kPagesOfStart = 2, kPagesOfMerge = 1, kPartsOfPage = 32, kMaxWaves = 8;
   std::int64_t num_pages = a.max_blocks * std::int64_t{a.cache.block_len} / kPageLen;
   if (a.window > 0) num_pages = std::min(num_pages, a.window / kPageLen + 2);
   const std::int64_t num_units = std::int64_t{a.num_seqs} * a.cache.num_kv_heads;
+  if (num_units > kNumTickets) return 1;
   std::int64_t best = 1, best_cost = std::numeric_limits<std::int64_t>::max();
-  const std::int64_t max_splits = std::min({num_pages, kMaxSplits, kMaxWaves * num_slots / num_units});
+  const std::int64_t max_splits =
+      std::min({num_pages, std::int64_t{kMaxSplits}, kMaxWaves * num_slots / num_units});
   for (std::int64_t n = 1; n == 1 || n <= max_splits; n++) {
     const std::int64_t num_waves = (num_units * n + num_slots - 1) / num_slots,
-                       cost = num_waves * ((num_pages + n - 1) / n + kPagesOfStart) +
-                              (n > 1 ? kPagesOfCombine + n / kPartsOfPage : 0);
+                       cost = num_waves * (std::max((num_pages + n - 1) / n, pages_at_once) + kPagesOfStart) +
+                              (n > 1 ? kPagesOfMerge + n / kPartsOfPage : 0);
     if (cost < best_cost) best = n, best_cost = cost;
   }
   return static_cast<std::int32_t>(best);
@@ -78,15 +80,19 @@ std::int64_t num_multiprocessors() {
 }
 
 void decode(Ctx& ctx, AttentionArguments& a) {
-  a.num_splits = choose_num_splits(a, num_multiprocessors() * decode_concurrency(a));
+  DecodeCapacity capacity;
+  CUDA_CHECK(find_decode_capacity(a, capacity));
+  a.num_splits =
+      choose_num_splits(a, num_multiprocessors() * std::max(capacity.num_ctas, 1), capacity.num_pages);
   if (a.num_splits > 1) {
+    CHECK(ctx.tickets != nullptr, "attention: a Ctx of a card without tickets");
+    a.tickets = ctx.tickets;
     const std::int64_t num_rows =
         std::int64_t{a.num_seqs} * a.cache.num_kv_heads * a.num_splits * a.max_decode_rows;
     a.part_sums = ctx.workspace->take(DType::f32, {num_rows, a.cache.head_dim}).as<float>();
     a.part_weights = reinterpret_cast<float2*>(ctx.workspace->take(DType::f32, {num_rows, 2}).as<float>());
   }
   CUDA_CHECK(launch_decode_attention(a, stream_of(ctx)));
-  if (a.num_splits > 1) CUDA_CHECK(launch_combine_attention(a, stream_of(ctx)));
 }
 
 }  // namespace
@@ -102,6 +108,20 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
   a.max_decode_rows = kinds.max_decode_rows;
   if (kinds.prefill) CUDA_CHECK(launch_prefill_attention(a, stream_of(ctx)));
   if (kinds.max_decode_rows > 0) decode(ctx, a);
+}
+
+void store_and_attend(Ctx& ctx, const ProjectedRows& rows, const KvLayer& cache, const AttentionBatch& batch,
+                      const View& y) {
+  const Workspace::Scope scope(*ctx.workspace);
+  AttentionArguments a = arguments_of(ctx, rows.q, cache, batch, y);
+  if (!has_fast_attention(a.cache) || a.group > kMaxDecodeRows) {
+    cuda::rope_and_store(ctx, rows.q, rows.k, rows.v, rows.table, rows.slots, cache);
+    return cuda::attention(ctx, rows.q, cache, batch, y);
+  }
+  a.new_tokens = {rows.k.as<float>(), rows.v.as<float>(), rows.table.as<float>(),
+                  rows.k.row_stride,  rows.v.row_stride,  rows.table.row_stride};
+  a.max_decode_rows = decode_rows(a.group);
+  decode(ctx, a);
 }
 
 }  // namespace lmdeploy::ops::cuda

@@ -3,17 +3,16 @@
 // over slabs of 16 or 32 tokens, whose copies it alone starts and waits for. The products are transposed,
 // tokens and dimensions in the 16 rows of an mma and queries in its 8 columns: few queries then waste little,
 // and scores, sums and what was accumulated all have a query in the same place of the same lane.
-#include "ops/cuda/attention_slabs.cuh"
-#include "ops/cuda/kv_codes.cuh"
+#include "ops/cuda/attention_decode_layout.cuh"
 
 namespace lmdeploy::ops::cuda {
 
 template <class Shape>
-class DecodeWarp {
+class DecodeWarp : DecodeLayout<Shape> {
  public:
   using Kv = typename Shape::Kv;
 
-  // queries: [kRows][kQueryStride] in shared memory.
+  // queries: by columns, [8 kQueryTiles][kQueryStride] in shared memory.
   __device__ DecodeWarp(const AttentionArguments& a, const Sequence& seq, const typename Kv::Query* queries,
                         const QueryRow* query_rows)
       : a_(a),
@@ -24,9 +23,8 @@ class DecodeWarp {
 #pragma unroll
     for (int n = 0; n < Shape::kQueryTiles; n++) {
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const int row = 8 * n + 2 * t() + e;
-        rows_[n][e] = query_rows[row];
+      for (int e = 0; e < kPerLane; e++) {
+        rows_[n][e] = query_rows[row_of(n, e)];
         max_[n][e] = -INFINITY;
       }
     }
@@ -47,9 +45,10 @@ class DecodeWarp {
 #pragma unroll
     for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
-        const float weight = column_sum(weight_[n][e]), offset = column_sum(offset_[n][e]);
-        const int row = 8 * n + 2 * t() + e;
+      for (int e = 0; e < kPerLane; e++) {
+        const float weight = column_sum(weight_[n][e]);
+        const float offset = column_sum(offset_[n][e]) - Layout::kValueRaise * unit_sums_[n][e];
+        const int row = row_of(n, e);
         if (g() == 0) row_weights[row] = {max_[n][e], weight};
 #pragma unroll
         for (int tile = 0; tile < Shape::kSteps; tile++)
@@ -61,8 +60,9 @@ class DecodeWarp {
   }
 
  private:
-  static __device__ int g() { return lane_idx() / 4; }
-  static __device__ int t() { return lane_idx() % 4; }
+  using Layout = DecodeLayout<Shape>;
+  using Layout::g, Layout::t, Layout::row_of, Layout::query_dimension, Layout::value_dimension;
+  static constexpr int kPerLane = Shape::kPerLane;
 
   __device__ void keep_queries() {
 #pragma unroll
@@ -82,26 +82,6 @@ class DecodeWarp {
     else
       return shared_query(n, step, i);
   }
-  // The first of the two dimensions that register i of a step of q.k holds: where they lie in the keys
-  // decides.
-  static __device__ int query_dimension(int step, int i) {
-    if constexpr (!Kv::kQuantized)
-      return 16 * step + 8 * i + 2 * t();
-    else if constexpr (Kv::kBits == 8)
-      return 16 * step + 4 * t() + 2 * i;
-    else
-      return 32 * (step / 2) + 8 * t() + 4 * (step % 2) + 2 * i;
-  }
-  // The dimension that row g, or row g + 8, of a tile of the sum stands for.
-  static __device__ int value_dimension(int tile, int half) {
-    if constexpr (!Kv::kQuantized)
-      return 16 * tile + 8 * half + g();
-    else if constexpr (Kv::kBits == 8)
-      return 16 * tile + 2 * g() + half;
-    else
-      return 32 * (tile / 2) + 8 * (g() / 2) + 4 * (tile % 2) + 2 * half + g() % 2;
-  }
-
   // Over the lanes that hold the tokens of the same queries.
   static __device__ float column_max(float x) {
     for (int distance = 4; distance < kWarpLen; distance *= 2)
@@ -141,21 +121,15 @@ class DecodeWarp {
         for (int s = 0; s < Shape::kStepsPerChunk; s++)
 #pragma unroll
           for (int tile = 0; tile < 2; tile++) {
-            const unsigned a[4] = {key_codes<0>(words[2 * tile], s), key_codes<0>(words[2 * tile + 1], s),
-                                   key_codes<1>(words[2 * tile], s), key_codes<1>(words[2 * tile + 1], s)};
+            const unsigned a[4] = {Layout::template key_codes<0>(words[2 * tile], s),
+                                   Layout::template key_codes<0>(words[2 * tile + 1], s),
+                                   Layout::template key_codes<1>(words[2 * tile], s),
+                                   Layout::template key_codes<1>(words[2 * tile + 1], s)};
             multiply(tile, chunk * Shape::kStepsPerChunk + s, a);
           }
       }
     }
   }
-  template <int kPair>
-  static __device__ unsigned key_codes(unsigned word, int step) {
-    if constexpr (Kv::kBits == 8)
-      return bytes_to_floats<__half, 2 * kPair, 2 * kPair + 1>(word);
-    else
-      return nibbles_to_floats<__half>(word, 2 * step + kPair);
-  }
-
   // Scale or minimum (0, 1: of keys; 2, 3: of values) of token g + 8 * i of the slab.
   static __device__ float parameter(const char* stage, int array, int i) {
     const __half* all = reinterpret_cast<const __half*>(stage + 2 * Shape::kHalfBytes);
@@ -171,12 +145,12 @@ class DecodeWarp {
       [[maybe_unused]] float scale = 1, offset = 0;
       if constexpr (Kv::kQuantized) {
         scale = parameter(stage, 0, i);
-        offset = fmaf(scale, Kv::kCenter, parameter(stage, 1, i));
+        offset = fmaf(scale, Layout::kKeyCenter, parameter(stage, 1, i));
       }
 #pragma unroll
       for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
-        for (int e = 0; e < 2; e++) {
+        for (int e = 0; e < kPerLane; e++) {
           float& score = scores[i / 2][n][i % 2 * 2 + e];
           if constexpr (Kv::kQuantized) score = fmaf(score, scale, offset * rows_[n][e].sum);
           score *= rows_[n][e].factor;
@@ -188,12 +162,12 @@ class DecodeWarp {
   // The softmax of a slab: weights of its values, and what there was shrinks to the new maximum. Until a
   // query sees its first token its base is 0, which makes its weights 0 instead of NaN.
   __device__ void weigh(const char* stage, const Scores& scores, Weights& weights) {
-    float base[Shape::kQueryTiles][2], shrink[Shape::kQueryTiles][2];
+    float base[Shape::kQueryTiles][kPerLane], shrink[Shape::kQueryTiles][kPerLane];
     bool shrinks = false;
 #pragma unroll
     for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
+      for (int e = 0; e < kPerLane; e++) {
         float top = -INFINITY;
 #pragma unroll
         for (int i = 0; i < 2 * Shape::kTokenTiles; i++) top = fmaxf(top, scores[i / 2][n][i % 2 * 2 + e]);
@@ -210,9 +184,9 @@ class DecodeWarp {
       for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
         for (int half = 0; half < 2; half++) {
-          float w[2];
+          float w[2] = {};
 #pragma unroll
-          for (int e = 0; e < 2; e++) {
+          for (int e = 0; e < kPerLane; e++) {
             w[e] = fast_exp2(scores[tile][n][2 * half + e] - base[n][e]);
             weight_[n][e] += w[e];
             if constexpr (Kv::kQuantized) w[e] = scaled_weight(stage, 2 * tile + half, w[e], offset_[n][e]);
@@ -223,17 +197,17 @@ class DecodeWarp {
   // A weight of 0 stays 0: scale and minimum of a slot without a token may be NaN.
   static __device__ float scaled_weight(const char* stage, int i, float weight, float& offsets) {
     const float scale = parameter(stage, 2, i), offset = fmaf(scale, Kv::kCenter, parameter(stage, 3, i));
-    if (weight == 0) return 0;
-    offsets = fmaf(weight, offset, offsets);
-    return weight * scale;
+    offsets = fmaf(weight, weight == 0 ? 0.0F : offset, offsets);
+    return weight * (weight == 0 ? 0.0F : scale);
   }
-  __device__ void shrink_sums(const float (&shrink)[Shape::kQueryTiles][2]) {
+  __device__ void shrink_sums(const float (&shrink)[Shape::kQueryTiles][kPerLane]) {
 #pragma unroll
     for (int n = 0; n < Shape::kQueryTiles; n++)
 #pragma unroll
-      for (int e = 0; e < 2; e++) {
+      for (int e = 0; e < kPerLane; e++) {
         weight_[n][e] *= shrink[n][e];
         if constexpr (Kv::kQuantized) offset_[n][e] *= shrink[n][e];
+        if constexpr (Layout::kRaises) unit_sums_[n][e] *= shrink[n][e];
 #pragma unroll
         for (int tile = 0; tile < Shape::kSteps; tile++) {
           sums_[tile][n][e] *= shrink[n][e];
@@ -243,6 +217,7 @@ class DecodeWarp {
   }
 
   __device__ void add_values(const char* values, const Weights& weights) {
+    if constexpr (Layout::kRaises) add_units(weights);
     const auto add = [&](int tile, int token_tile, const unsigned(&a)[4]) {
 #pragma unroll
       for (int n = 0; n < Shape::kQueryTiles; n++)
@@ -268,30 +243,33 @@ class DecodeWarp {
         for (int s = 0; s < Shape::kStepsPerChunk; s++)
 #pragma unroll
           for (int tile = 0; tile < 2; tile++) {
-            const unsigned a[4] = {value_codes<0>(words[2 * tile], s), value_codes<1>(words[2 * tile], s),
-                                   value_codes<0>(words[2 * tile + 1], s),
-                                   value_codes<1>(words[2 * tile + 1], s)};
+            const unsigned a[4] = {Layout::template value_codes<0>(words[2 * tile], s),
+                                   Layout::template value_codes<1>(words[2 * tile], s),
+                                   Layout::template value_codes<0>(words[2 * tile + 1], s),
+                                   Layout::template value_codes<1>(words[2 * tile + 1], s)};
             add(chunk * Shape::kStepsPerChunk + s, tile, a);
           }
       }
     }
   }
-  template <int kHalf>
-  static __device__ unsigned value_codes(unsigned word, int step) {
-    if constexpr (Kv::kBits == 8)
-      return bytes_to_floats<__nv_bfloat16, kHalf, kHalf + 2>(word);
-    else
-      return nibbles_to_floats<__nv_bfloat16>(word, 2 * step + kHalf);
+  __device__ void add_units(const Weights& weights) {
+    constexpr unsigned kOnes[4] = {0x3f803f80, 0x3f803f80, 0x3f803f80, 0x3f803f80};  // bf16
+#pragma unroll
+    for (int tile = 0; tile < Shape::kTokenTiles; tile++)
+#pragma unroll
+      for (int n = 0; n < Shape::kQueryTiles; n++)
+        multiply_add<typename Kv::Weight>(unit_sums_[n], kOnes, weights[tile][n][0], weights[tile][n][1]);
   }
 
   const AttentionArguments& a_;
   int first_position_, last_position_;
   const typename Kv::Query* shared_queries_;
   unsigned queries_[Shape::kQueryTiles][Shape::kKeepsQueries ? Shape::kSteps : 1][2];
-  QueryRow rows_[Shape::kQueryTiles][2];
-  float max_[Shape::kQueryTiles][2];
-  float weight_[Shape::kQueryTiles][2] = {};  // of the tokens that this lane has seen, as offset_
-  float offset_[Shape::kQueryTiles][2] = {};
+  QueryRow rows_[Shape::kQueryTiles][kPerLane];
+  float max_[Shape::kQueryTiles][kPerLane];
+  float weight_[Shape::kQueryTiles][kPerLane] = {};  // of the tokens that this lane has seen, as offset_
+  float offset_[Shape::kQueryTiles][kPerLane] = {};
+  float unit_sums_[Shape::kQueryTiles][4] = {};  // of weights as the values' products have them
   float sums_[Shape::kSteps][Shape::kQueryTiles][4] = {};
 };
 

@@ -1,91 +1,143 @@
 #include "ops/cuda/attention_decode.cuh"
 #include "ops/cuda/attention_launch.cuh"
+#include "ops/cuda/attention_merge.cuh"
+#include "ops/cuda/attention_new_token.cuh"
 
 namespace lmdeploy::ops::cuda {
 namespace {
 
-constexpr int kMaxConcurrency = 4;
-constexpr int kSharedBytesPerMultiprocessor = 208 << 10;  // of Hopper's 227 KiB
-
-// A row of a split: the sums of its warps together.
-template <class Shape>
-__device__ void merge_warps(const AttentionArguments& a, const Sequence& seq, int kv_head, const float* sums,
-                            const float2* row_weights, int num_rows) {
-  constexpr int kHeadDim = Shape::Kv::kHeadDim;
-  for (int i = static_cast<int>(threadIdx.x); i < num_rows * kHeadDim; i += static_cast<int>(blockDim.x)) {
-    const int row = i / kHeadDim, c = i % kHeadDim;
-    float max = -INFINITY, weight = 0, sum = 0;
-#pragma unroll
-    for (int w = 0; w < Shape::kWarps; w++) max = fmaxf(max, row_weights[w * Shape::kRows + row].x);
-    const float base = max == -INFINITY ? 0.0F : max;
-#pragma unroll
-    for (int w = 0; w < Shape::kWarps; w++) {
-      const int at = w * Shape::kRows + row;
-      const float share = fast_exp2(row_weights[at].x - base);
-      weight = fmaf(row_weights[at].y, share, weight);
-      sum = fmaf(sums[at * Shape::kSumStride + c], share, sum);
-    }
-    if (a.num_splits == 1) {
-      store_result(a.y, a.y_type, row_offset(a, seq, kv_head, row, a.y_stride) + c,
-                   sum * inverse_weight(weight));
-    } else {
-      const std::int64_t to = part_row(a, seq, kv_head, static_cast<int>(blockIdx.x), row);
-      a.part_sums[to * kHeadDim + c] = sum;
-      if (c == 0) a.part_weights[to] = {max, weight};
-    }
-  }
-}
-
+// Where a CTA's queries come to lie.
 template <class Shape>
 struct QueryPlaces {
-  typename Shape::Kv::Query* queries;
+  using Query = typename Shape::Kv::Query;
+  Query* queries;
   QueryRow* rows;
 
-  __device__ void operator()(int row, int c, typename Shape::Kv::Query element) const {
-    queries[row * Shape::kQueryStride + c] = element;
+  __device__ void operator()(int row, int c, Query element) const {
+    Query* to = queries + DecodeLayout<Shape>::column_of(row) * Shape::kQueryStride + c;
+    *to = element;
+    if constexpr (Shape::kPerLane == 1) to[Shape::kQueryStride] = Query{};  // the column that is left empty
   }
   __device__ void operator()(int row, const QueryRow& query_row) const { rows[row] = query_row; }
+
+  // By a warp: a row without a query.
+  __device__ void clear(int row) const {
+#pragma unroll
+    for (int c = 0; c < Shape::Kv::kHeadDim; c += kWarpLen) (*this)(row, c + lane_idx(), Query{});
+    if (lane_idx() == 0) rows[row] = {};
+  }
 };
 
-// Grid: splits, kv heads, sequences.
+// A CTA's shared memory: stages, queries, the step's token, what is known of each row of queries.
 template <class Shape>
-__global__ void __launch_bounds__(Shape::kWarps* kWarpLen)
-    attend_split(const __grid_constant__ AttentionArguments a) {
-  enter_chain();
+struct SharedPlaces {
+  char* stages;
+  QueryPlaces<Shape> queries;
+  TokenStage<Shape> token;
+
+  explicit __device__ SharedPlaces(char* shared)
+      : stages(shared),
+        queries{reinterpret_cast<typename Shape::Kv::Query*>(shared + kQueries),
+                reinterpret_cast<QueryRow*>(shared + kToken + Shape::kTokenBytes)},
+        token(shared + kToken) {}
+
+ private:
+  static constexpr int kQueries = Shape::kWarps * Shape::kWarpBytes, kToken = kQueries + Shape::kQueryBytes;
+};
+
+// Brings this warp's share of the queries to shared memory, and with new tokens, which it waits for, the key
+// (0) or the value (1) that it has to store; -1: none.
+template <class Shape>
+__device__ void prepare_rows(const AttentionArguments& a, const Sequence& seq, int kv_head, int warp,
+                             int token_half, const SharedPlaces<Shape>& places) {
   using Kv = typename Shape::Kv;
+  constexpr int kBatch = Shape::kRows / Shape::kWarps;
+  const int num_rows = seq.num_queries * a.group;
+  const bool has_new_token = a.new_tokens.keys != nullptr;
+  NewToken<Shape> token(a, seq, kv_head, token_half);
+  if (has_new_token) enter_chain();
+  Angles<Kv::kHeadDim> angles;
+  HeadPairs<Kv::kHeadDim> heads[kBatch];
+  if (has_new_token) angles.load(a.new_tokens.angles + seq.first_row * a.new_tokens.angle_stride);
+#pragma unroll
+  for (int b = 0; b < kBatch; b++) {
+    const int row = warp + b * Shape::kWarps;
+    if (row < num_rows) heads[b].load(a.q + row_offset(a, seq, kv_head, row, a.q_stride));
+  }
+  token.load(a, seq, kv_head);
+  QueryRows<Kv, kBatch> x = {};
+#pragma unroll
+  for (int b = 0; b < kBatch; b++)
+    if (warp + b * Shape::kWarps < num_rows)
+      has_new_token ? angles.rotate(heads[b], x[b]) : heads[b].copy(x[b]);
+  if (warp < num_rows) {
+    put_queries<Kv, kBatch>(a, seq, x, warp, Shape::kWarps, places.queries);
+  } else {
+#pragma unroll
+    for (int b = 0; b < kBatch; b++) places.queries.clear(warp + b * Shape::kWarps);
+  }
+  token.put(a, angles, places.token);
+}
+
+// Grid: splits, kv heads, sequences.
+//
+// With new tokens, that is in a step of one query per sequence, all that is read before the wait was there
+// before the step: tokens of earlier steps, and integers that were uploaded. A step begins with a transfer or
+// as a graph, and neither is overtaken by kernels behind it or starts before all work ahead of it has ended;
+// overlapped launches only reach back to that point. What the step's own kernels write, queries, angles, keys
+// and values, is read behind the wait. Without new tokens an earlier kernel of the step has stored its keys,
+// so everything waits.
+template <class Shape>
+__global__ void __launch_bounds__(Shape::kThreads, Shape::kAtOnce)
+    attend_split(const __grid_constant__ AttentionArguments a) {
   extern __shared__ __align__(128) char shared[];
-  auto* const queries = reinterpret_cast<typename Kv::Query*>(shared + Shape::kWarps * Shape::kWarpBytes);
-  auto* const query_rows =
-      reinterpret_cast<QueryRow*>(shared + Shape::kWarps * Shape::kWarpBytes + Shape::kQueryBytes);
+  const bool has_new_token = a.new_tokens.keys != nullptr;
+  if (!has_new_token) enter_chain();
   const Sequence seq = sequence_at(a, static_cast<int>(blockIdx.z));
   const int split = static_cast<int>(blockIdx.x), kv_head = static_cast<int>(blockIdx.y),
-            warp = static_cast<int>(threadIdx.x) / kWarpLen, num_rows = seq.num_queries * a.group;
-  if (!is_for_decode(a, seq) || split >= num_active_splits(a, seq)) return;
+            warp = static_cast<int>(threadIdx.x) / kWarpLen, num_rows = seq.num_queries * a.group,
+            num_splits = num_active_splits(a, seq);
+  if (split >= num_splits) return;
+  if (!is_for_decode(a, seq)) {
+    if (has_new_token) enter_chain();
+    return;
+  }
+  const SharedPlaces<Shape> places(shared);
+  const int num_stored = seq.context_len - (has_new_token ? 1 : 0);
+  SlabStream<Shape> slabs(a, seq, kv_head, split_pages(a, seq, split), num_stored,
+                          places.stages + warp * Shape::kWarpBytes);
+  const bool ends_with_token = has_new_token && split == num_splits - 1 && seq.context_len > 0;
+  prepare_rows<Shape>(a, seq, kv_head, warp, ends_with_token ? warp - (Shape::kWarps - 2) : -1, places);
+  __syncthreads();
 
-  SlabStream<Shape> slabs(a, seq, kv_head, split_pages(a, seq, split), shared + warp * Shape::kWarpBytes);
-  prepare_queries<Kv, Shape::kRows / Shape::kWarps>(a, seq, kv_head, warp, Shape::kWarps, num_rows,
-                                                    QueryPlaces<Shape>{queries, query_rows});
-  __syncthreads();
-  DecodeWarp<Shape> state(a, seq, queries, query_rows);
-  int token;
-  while (const char* stage = slabs.take(token)) state.add_slab(stage, token);
+  DecodeWarp<Shape> state(a, seq, places.queries.queries, places.queries.rows);
+  int first;
+  while (char* slab = slabs.take(first)) {
+    if (has_new_token && first + Shape::kSlabLen >= seq.context_len)
+      places.token.insert(slab, seq.context_len - 1 - first);
+    state.add_slab(slab, first);
+    slabs.release();
+  }
   __syncthreads();  // the stages are free
-  float* const sums = reinterpret_cast<float*>(shared);
-  float2* const row_weights =
-      reinterpret_cast<float2*>(sums + Shape::kWarps * Shape::kRows * Shape::kSumStride);
-  state.store(sums + warp * Shape::kRows * Shape::kSumStride, row_weights + warp * Shape::kRows);
+
+  const WarpSums<Shape> sums(shared);
+  state.store(sums.sums + warp * WarpSums<Shape>::kFloats, sums.row_weights + warp * Shape::kRows);
   __syncthreads();
-  merge_warps<Shape>(a, seq, kv_head, sums, row_weights, num_rows);
+  merge_warps<Shape>(a, seq, kv_head, split, num_splits, sums, num_rows);
+  if (num_splits > 1 && is_last_split(a, seq, kv_head, num_splits))
+    merge_splits<Shape>(a, seq, kv_head, num_splits, num_rows, sums.sums);
 }
 
 // Calls f with a DecodeShape.
 template <class F>
 void with_shape(const AttentionArguments& a, const F& f) {
   with_traits(a.cache, [&]<class Kv>(Kv) {
-    if (a.max_decode_rows == 8)
-      f(DecodeShape<Kv, 1>{});
+    if (a.max_decode_rows == 4)
+      f(DecodeShape<Kv, 4>{});
+    else if (a.max_decode_rows == 8)
+      f(DecodeShape<Kv, 8>{});
     else
-      f(DecodeShape<Kv, 2>{});
+      f(DecodeShape<Kv, kMaxDecodeRows>{});
   });
 }
 
@@ -95,10 +147,17 @@ bool has_fast_attention(const KvBlocks& cache) {
   return with_traits(cache, [](auto) {});
 }
 
-int decode_concurrency(const AttentionArguments& a) {
-  int count = 1;
-  with_shape(a, [&]<class Shape>(Shape) { count = kSharedBytesPerMultiprocessor / Shape::kSharedBytes; });
-  return count < kMaxConcurrency ? count : kMaxConcurrency;
+cudaError_t find_decode_capacity(const AttentionArguments& a, DecodeCapacity& capacity) {
+  cudaError_t status = cudaErrorInvalidValue;
+  with_shape(a, [&]<class Shape>(Shape) {
+    status = cudaFuncSetAttribute(attend_split<Shape>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                  Shape::kSharedBytes);
+    if (status == cudaSuccess)
+      status = cudaOccupancyMaxActiveBlocksPerMultiprocessor(&capacity.num_ctas, attend_split<Shape>,
+                                                             Shape::kThreads, Shape::kSharedBytes);
+    capacity.num_pages = static_cast<int>(divide_up(Shape::kWarps * Shape::kSlabLen, kPageLen));
+  });
+  return status;
 }
 
 cudaError_t launch_decode_attention(const AttentionArguments& a, cudaStream_t stream) {
@@ -106,8 +165,7 @@ cudaError_t launch_decode_attention(const AttentionArguments& a, cudaStream_t st
   with_shape(a, [&]<class Shape>(Shape) {
     const dim3 grid(static_cast<unsigned>(a.num_splits), static_cast<unsigned>(a.cache.num_kv_heads),
                     static_cast<unsigned>(a.num_seqs));
-    status =
-        launch_attention(attend_split<Shape>, grid, Shape::kWarps * kWarpLen, Shape::kSharedBytes, a, stream);
+    status = launch_attention(attend_split<Shape>, grid, Shape::kThreads, Shape::kSharedBytes, a, stream);
   });
   return status;
 }

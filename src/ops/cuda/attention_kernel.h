@@ -1,18 +1,28 @@
 #pragma once
 // Attention over the paged cache, in three kernels. A sequence with few rows (queries x heads of a group) is
-// divided over its tokens, with a second kernel that puts the parts together; one with many is divided over
-// its rows. A third kernel is right for any head_dim and dtype, and slow.
+// divided over its tokens, and the last part to be done puts all of them together; one with many is divided
+// over its rows. A third kernel is right for any head_dim and dtype, and slow.
 //
 // What they do is decided by the device's copies of query_starts, context_lens and block_tables. Launches,
 // their grids and scratch memory depend on the other members alone, so captured ones serve every batch that
 // agrees in num_rows, num_seqs and max_blocks, as long as its sequences fall to the same kernels: on the host
-// only their numbers of queries are looked at, for whether some have more rows than kMaxDecodeRows, some at
-// most as many and some at most 8.
+// only their numbers of queries are looked at, for whether some have more rows than kMaxDecodeRows, and what
+// the most of the others is, rounded up by decode_rows().
 #include <cuda_runtime_api.h>
 
 #include "ops/cuda/kv_blocks.h"
 
 namespace lmdeploy::ops::cuda {
+
+// The tokens of a step in which every sequence has one: rows of projections, not rotated and not stored yet.
+struct NewTokens {
+  const float* keys;  // rows of [num_kv_heads, head_dim]; null: the cache holds the step's tokens
+  const float* values;
+  const float* angles;  // rows of head_dim cosines and sines, as rope_table writes them
+  std::int64_t key_stride;
+  std::int64_t value_stride;
+  std::int64_t angle_stride;
+};
 
 struct AttentionArguments {
   KvBlocks cache;
@@ -33,7 +43,9 @@ struct AttentionArguments {
   std::int32_t num_seqs;
   std::int32_t max_blocks;
 
-  // Sequences of up to so many rows are the decode kernel's, a multiple of 8; 0: none.
+  // For the decode kernel alone, which then rotates queries and keys, and stores keys and values.
+  NewTokens new_tokens;
+  // Sequences of up to so many rows are the decode kernel's, one of decode_rows(); 0: none.
   std::int32_t max_decode_rows;
   std::int32_t num_splits;  // of a sequence's tokens, for the decode kernel
   // Its parts, where there is more than one split: sums of weighted values [num_seqs, num_kv_heads,
@@ -41,17 +53,28 @@ struct AttentionArguments {
   // the sum of weights.
   float* part_sums;
   float2* part_weights;
+  std::uint32_t* tickets;  // [num_seqs, num_kv_heads], zeros
 };
 
 inline constexpr int kMaxDecodeRows = 16;
+inline constexpr int kMaxSplits = 128;
+
+// The number of rows that the decode kernel is built for, and no less than num_rows.
+inline int decode_rows(std::int64_t num_rows) {
+  return num_rows <= 4 ? 4 : num_rows <= 8 ? 8 : kMaxDecodeRows;
+}
 
 // Whether there are fast kernels for the cache.
 bool has_fast_attention(const KvBlocks& cache);
 
-// How many CTAs of the decode kernel a multiprocessor runs at a time.
-int decode_concurrency(const AttentionArguments& arguments);
+// CTAs of the decode kernel that a multiprocessor runs at a time, and the pages that the warps of one read at
+// a time.
+struct DecodeCapacity {
+  int num_ctas = 1;
+  int num_pages = 1;
+};
+cudaError_t find_decode_capacity(const AttentionArguments& arguments, DecodeCapacity& capacity);
 cudaError_t launch_decode_attention(const AttentionArguments& arguments, cudaStream_t stream);
-cudaError_t launch_combine_attention(const AttentionArguments& arguments, cudaStream_t stream);
 cudaError_t launch_prefill_attention(const AttentionArguments& arguments, cudaStream_t stream);
 cudaError_t launch_generic_attention(const AttentionArguments& arguments, cudaStream_t stream);
 

@@ -98,21 +98,17 @@ struct QueryRow {
   int position;
 };
 
-// A row's queries as 16-bit floats, brought near 1 by a power of two; rotated where the keys are. By a whole
-// warp: put(row, c, element) and put(row, QueryRow) place what comes out. kBatch rows at a time, first_row +
-// i * step, so that their reads overlap. Rows from num_rows on are 0.
+// Rows of queries in the registers of a warp: kBatch of them, first_row + i * step.
+template <class Kv, int kBatch>
+using QueryRows = float[kBatch][Kv::kHeadDim / kWarpLen];
+
+// Queries as 16-bit floats, brought near 1 by a power of two; rotated where the keys are. By a whole warp:
+// put(row, c, element) and put(row, QueryRow) place what comes out.
 template <class Kv, int kBatch, class Put>
-__device__ void prepare_queries(const AttentionArguments& a, const Sequence& seq, int kv_head, int first_row,
-                                int step, int num_rows, const Put& put) {
+__device__ void put_queries(const AttentionArguments& a, const Sequence& seq, QueryRows<Kv, kBatch>& x,
+                            int first_row, int step, const Put& put) {
   constexpr int kPerLane = Kv::kHeadDim / kWarpLen;
   constexpr float kLog2E = 1.4426950408889634F;
-  float x[kBatch][kPerLane];
-#pragma unroll
-  for (int b = 0; b < kBatch; b++) {
-    const int row = first_row + b * step;
-    const float* from = a.q + row_offset(a, seq, kv_head, row, a.q_stride);
-    load_head(x[b], from, row < num_rows ? Kv::kHeadDim : 0);
-  }
 #pragma unroll
   for (int b = 0; b < kBatch; b++) {
     const int row = first_row + b * step;
@@ -133,6 +129,20 @@ __device__ void prepare_queries(const AttentionArguments& a, const Sequence& seq
     if (lane_idx() == 0)
       put(row, QueryRow{a.scale * kLog2E * grow, sum, seq.first_position() + row / a.group});
   }
+}
+
+// Loads rows, all at a time so that the reads overlap, and puts them. Rows from num_rows on are 0.
+template <class Kv, int kBatch, class Put>
+__device__ void prepare_queries(const AttentionArguments& a, const Sequence& seq, int kv_head, int first_row,
+                                int step, int num_rows, const Put& put) {
+  QueryRows<Kv, kBatch> x;
+#pragma unroll
+  for (int b = 0; b < kBatch; b++) {
+    const int row = first_row + b * step;
+    const float* from = a.q + row_offset(a, seq, kv_head, row, a.q_stride);
+    load_head(x[b], from, row < num_rows ? Kv::kHeadDim : 0);
+  }
+  put_queries<Kv, kBatch>(a, seq, x, first_row, step, put);
 }
 
 __device__ inline void store_result(void* y, DType dtype, std::int64_t at, float value) {

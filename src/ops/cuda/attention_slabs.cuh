@@ -5,33 +5,45 @@
 
 namespace lmdeploy::ops::cuda {
 
-template <class KvIn, int kQueryTilesIn>
+// kRows: one of decode_rows(). A lane has two neighbouring queries of each tile, of four rows only the first
+// of the two: every other column of the tile is then 0, and the softmax half the work.
+template <class KvIn, int kRowsIn>
 struct DecodeShape {
   using Kv = KvIn;
-  static constexpr int kQueryTiles = kQueryTilesIn;
-  static constexpr int kRows = 8 * kQueryTiles;
+  static constexpr int kRows = kRowsIn;
+  static constexpr int kQueryTiles = kRows <= 8 ? 1 : 2;
+  static constexpr int kPerLane = kRows == 4 ? 1 : 2;
   static constexpr int kWarps = Kv::kHeadDim <= 128 ? 4 : 2;
+  static constexpr int kThreads = kWarps * kWarpLen;
   static constexpr int kTokenTiles = Kv::kQuantized ? 2 : 1;
   static constexpr int kSlabLen = 16 * kTokenTiles;
   static constexpr int kSteps = Kv::kHeadDim / 16;      // of q.k, and tiles of dimensions of the sum
   static constexpr int kStepsPerChunk = 8 / Kv::kBits;  // of codes
   static constexpr bool kKeepsQueries = kSteps * kQueryTiles <= 16;  // in registers
   // A stage holds keys, values, then scales and minima of both. Behind the stages lie the queries, in rows
-  // that fall into different banks.
+  // that fall into different banks, and the step's own token as a stage holds one.
   static constexpr int kHalfBytes = kSlabLen * Kv::kRowBytes;
   static constexpr int kStageBytes = 2 * kHalfBytes + (Kv::kQuantized ? 4 * kSlabLen * 2 : 0);
   static constexpr int kQueryStride = Kv::kHeadDim + 8;
-  static constexpr int kQueryBytes = kRows * kQueryStride * 2;
+  static constexpr int kQueryBytes = 8 * kQueryTiles * kQueryStride * 2;
+  static constexpr int kTokenBytes = 2 * Kv::kRowBytes + 16;
   static constexpr int shared_bytes(int num_stages) {
-    return kWarps * num_stages * kStageBytes + kQueryBytes + kRows * static_cast<int>(sizeof(QueryRow));
+    return kWarps * num_stages * kStageBytes + kQueryBytes + kTokenBytes +
+           kRows * static_cast<int>(sizeof(QueryRow));
   }
   static constexpr int kStages = shared_bytes(3) <= kMaxSharedBytes ? 3 : 2;
   static constexpr int kWarpBytes = kStages * kStageBytes;
   static constexpr int kSharedBytes = shared_bytes(kStages);
   static_assert(kSharedBytes <= kMaxSharedBytes);
-  // The sums of the warps meet where the stages were.
+  // The sums of the warps meet where the stages were, and then the shares of the splits.
   static constexpr int kSumStride = Kv::kHeadDim + 4;
   static_assert(kWarps * kRows * (kSumStride + 2) * 4 <= kWarps * kWarpBytes);
+  static_assert((kMaxSplits + 1) * kRows * 4 <= kWarps * kWarpBytes);
+  // CTAs that a multiprocessor runs at a time, as far as registers decide: no more than fit into the 227 KiB
+  // of Hopper, and two of the shapes with many sums.
+  static constexpr int kMostAtOnce = kRows <= 8 && kRows * Kv::kHeadDim <= 1024 ? 4 : 2;
+  static constexpr int kFitting = (227 << 10) / (kSharedBytes + (1 << 10));  // 1 KiB is the system's
+  static constexpr int kAtOnce = kFitting < kMostAtOnce ? kFitting : kMostAtOnce;
 };
 
 // Copies a slab of a page, keys and values, into a stage. Tokens from num_valid on become 0: what lies there
@@ -60,32 +72,38 @@ __device__ void copy_slab(const char* page, std::int64_t half_bytes, int token, 
   }
 }
 
-// The slabs of a warp, every kWarps-th of the CTA's, with kStages - 1 of them on their way.
+// The slabs of a warp, every kWarps-th of the CTA's; kStages of them are on their way at first, and all but
+// the one in use later.
 template <class Shape>
 class SlabStream {
  public:
+  // num_stored: tokens of the sequence that the cache holds; the others' rows become 0.
   __device__ SlabStream(const AttentionArguments& a, const Sequence& seq, int kv_head, const Pages& pages,
-                        char* stages)
-      : a_(a), seq_(seq), kv_head_(kv_head), stages_(stages) {
+                        int num_stored, char* stages)
+      : a_(a), seq_(seq), kv_head_(kv_head), num_stored_(num_stored), stages_(stages) {
     next_ = pages.begin * kPageLen + static_cast<int>(threadIdx.x) / kWarpLen * Shape::kSlabLen;
     end_ = min(pages.end * kPageLen, seq.context_len);
     current_ = next_;
     find_block();
 #pragma unroll
-    for (int i = 0; i < Shape::kStages - 1; i++) start_next();
+    for (int i = 0; i < Shape::kStages; i++) start_next();
   }
 
-  // Waits for the next slab, and starts one more copy. Null behind the last.
-  __device__ const char* take(int& token) {
+  // Waits for the next slab. Null behind the last.
+  __device__ char* take(int& token) {
     token = current_;
     if (current_ >= end_) return nullptr;
-    wait_copies<Shape::kStages - 2>();
-    __syncwarp();  // and no lane reads the stage any more that is filled now
-    start_next();
+    wait_copies<Shape::kStages - 1>();
+    __syncwarp();
     current_ += kStep;
-    const char* stage = stages_ + read_stage_ * Shape::kStageBytes;
+    char* stage = stages_ + read_stage_ * Shape::kStageBytes;
     read_stage_ = read_stage_ + 1 == Shape::kStages ? 0 : read_stage_ + 1;
     return stage;
+  }
+  // Fills the stage again that was taken last.
+  __device__ void release() {
+    __syncwarp();
+    start_next();
   }
 
  private:
@@ -101,7 +119,7 @@ class SlabStream {
   __device__ void start_next() {
     if (next_ < end_) {
       const char* page = page_of(a_.cache, next_block_, next_offset_, kv_head_);
-      copy_slab<Shape>(page, a_.cache.half_bytes, next_ % kPageLen, end_ - next_,
+      copy_slab<Shape>(page, a_.cache.half_bytes, next_ % kPageLen, num_stored_ - next_,
                        shared_address(stages_) + static_cast<unsigned>(write_stage_ * Shape::kStageBytes));
       write_stage_ = write_stage_ + 1 == Shape::kStages ? 0 : write_stage_ + 1;
       next_ += kStep;
@@ -112,7 +130,7 @@ class SlabStream {
 
   const AttentionArguments& a_;
   const Sequence& seq_;
-  int kv_head_;
+  int kv_head_, num_stored_;
   char* stages_;
   int next_, end_, current_;  // tokens
   int next_block_ = 0, next_offset_ = 0;

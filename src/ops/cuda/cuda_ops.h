@@ -31,6 +31,8 @@ void rope_and_store(Ctx& ctx, const View& q, const View& k, const View& v, const
                     const Indices& slots, const KvLayer& cache);
 void read_keys(Ctx& ctx, const KvLayer& cache, const Indices& slots, const View& y);
 void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y);
+void store_and_attend(Ctx& ctx, const ProjectedRows& rows, const KvLayer& cache, const AttentionBatch& batch,
+                      const View& y);
 void silu_mul(Ctx& ctx, const View& x, const View& y);
 void cast(Ctx& ctx, const View& x, const View& y);
 void gather_columns(Ctx& ctx, const View& x, const View& order, const View& y);

@@ -11,5 +11,9 @@ __device__ inline float rotated_first(float first, float second, float cosine, f
 __device__ inline float rotated_second(float first, float second, float cosine, float sine) {
   return fmaf(second, cosine, first * sine);
 }
+// Of an element that is the first of its pair, or the second.
+__device__ inline float rotated(bool is_first, float own, float partner, float cosine, float sine) {
+  return is_first ? rotated_first(own, partner, cosine, sine) : rotated_second(partner, own, cosine, sine);
+}
 
 }  // namespace lmdeploy::ops::cuda

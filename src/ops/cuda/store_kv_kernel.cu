@@ -1,8 +1,7 @@
 #include "ops/cuda/chained_launch.cuh"
-#include "ops/cuda/head_row.cuh"
-#include "ops/cuda/kv_block.cuh"
 #include "ops/cuda/rotation.cuh"
 #include "ops/cuda/store_kv_kernel.h"
+#include "ops/cuda/stored_row.cuh"
 
 namespace lmdeploy::ops::cuda {
 namespace {
@@ -25,18 +24,18 @@ __device__ Target target_of(const KvBlocks& cache, int slot, int kv_head, bool i
 
 // A head as rope leaves it; angles: [head_dim] cosines and sines. Each lane loads both elements of its pairs:
 // the partner is another lane's where head_dim is no multiple of 64. Beyond the head's end it loads the last
-// pair again: behind a branch loads would wait for each other. All lanes have loaded when this returns, so
+// element again: behind a branch loads would wait for each other. All lanes have loaded when this returns, so
 // the head may be overwritten.
 template <int kPerLane>
 __device__ void load_rotated_head(float (&x)[kPerLane], const float* from, const float* angles,
                                   int head_dim) {
   const int half = head_dim / 2;
-  float first[kPerLane], second[kPerLane], cosine[kPerLane], sine[kPerLane];
+  float own[kPerLane], partner[kPerLane], cosine[kPerLane], sine[kPerLane];
 #pragma unroll
   for (int i = 0; i < kPerLane; i++) {
     const int c = min(lane_idx() + kWarpLen * i, head_dim - 1), j = c < half ? c : c - half;
-    first[i] = from[j];
-    second[i] = from[j + half];
+    own[i] = from[c];
+    partner[i] = from[c < half ? c + half : j];
     cosine[i] = angles[j];
     sine[i] = angles[j + half];
   }
@@ -44,70 +43,24 @@ __device__ void load_rotated_head(float (&x)[kPerLane], const float* from, const
 #pragma unroll
   for (int i = 0; i < kPerLane; i++) {
     const int c = lane_idx() + kWarpLen * i;
-    const float of_first = rotated_first(first[i], second[i], cosine[i], sine[i]),
-                of_second = rotated_second(first[i], second[i], cosine[i], sine[i]);
-    x[i] = c < half ? of_first : c < head_dim ? of_second : 0.0F;
+    x[i] = c < head_dim ? rotated(c < half, own[i], partner[i], cosine[i], sine[i]) : 0.0F;
   }
-}
-
-template <class T, int kPerLane>
-__device__ void store_floats(T* row, const float (&x)[kPerLane], int head_dim) {
-#pragma unroll
-  for (int i = 0; i < kPerLane; i++) {
-    const int c = lane_idx() + kWarpLen * i;
-    if (c < head_dim) row[c] = from_float<T>(x[i]);
-  }
-}
-
-template <int kPerLane>
-__device__ void store_bytes(unsigned char* row, const int (&codes)[kPerLane], int head_dim) {
-#pragma unroll
-  for (int i = 0; i < kPerLane; i++) {
-    const int c = lane_idx() + kWarpLen * i;
-    if (c < head_dim) row[c] = static_cast<unsigned char>(codes[i]);
-  }
-}
-
-// Eight lanes put their nibbles together; the lane whose nibble is the low one of a byte writes the byte.
-template <int kPerLane>
-__device__ void store_nibbles(unsigned char* row, const int (&codes)[kPerLane], int head_dim) {
-#pragma unroll
-  for (int i = 0; i < kPerLane; i++) {
-    const int c = lane_idx() + kWarpLen * i, at = nibble_of(c, head_dim);
-    unsigned word = static_cast<unsigned>(c < head_dim ? codes[i] : 0) << (at % 8 * 4);
-    for (int distance = 1; distance < 8; distance *= 2) word |= __shfl_xor_sync(kWholeWarp, word, distance);
-    if (c < head_dim && at % 2 == 0) row[at / 2] = static_cast<unsigned char>(word >> (at % 8 * 4));
-  }
-}
-
-template <int kPerLane>
-__device__ void store_codes(const KvBlocks& cache, const Target& to, const float (&x)[kPerLane]) {
-  int codes[kPerLane];
-  const CodeParameters parameters = quantize_head(x, cache.head_dim, cache.quant_bits, codes);
-  __half* of_page = reinterpret_cast<__half*>(to.half);
-  if (lane_idx() == 0) {
-    of_page[to.token] = parameters.scale;
-    of_page[kPageLen + to.token] = parameters.minimum;
-  }
-  unsigned char* row = reinterpret_cast<unsigned char*>(to.half) + kParameterBytes +
-                       to.token * code_row_bytes(cache.head_dim, cache.quant_bits);
-  if (cache.quant_bits == 8)
-    store_bytes(row, codes, cache.head_dim);
-  else
-    store_nibbles(row, codes, cache.head_dim);
 }
 
 template <int kPerLane>
 __device__ void store_head(const KvBlocks& cache, const Target& to, const float (&x)[kPerLane]) {
   const int d = cache.head_dim, begin = to.token * d;
-  if (cache.quant_bits != 0)
-    store_codes(cache, to, x);
-  else if (cache.dtype == DType::bf16)
+  if (cache.quant_bits != 0) {
+    __half* of_page = reinterpret_cast<__half*>(to.half);
+    char* codes = to.half + kParameterBytes + to.token * code_row_bytes(d, cache.quant_bits);
+    store_codes({codes, of_page + to.token, of_page + kPageLen + to.token}, x, d, cache.quant_bits);
+  } else if (cache.dtype == DType::bf16) {
     store_floats(reinterpret_cast<__nv_bfloat16*>(to.half) + begin, x, d);
-  else if (cache.dtype == DType::f16)
+  } else if (cache.dtype == DType::f16) {
     store_floats(reinterpret_cast<__half*>(to.half) + begin, x, d);
-  else
+  } else {
     store_floats(reinterpret_cast<float*>(to.half) + begin, x, d);
+  }
 }
 
 // A warp for each head of each row: the queries', the keys' and the values' heads. One row's time is that of

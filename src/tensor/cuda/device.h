@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -47,10 +48,13 @@ class Stream {
   Stream& operator=(const Stream&) = delete;
 
   void* get() const noexcept { return stream_; }  // cudaStream_t
-  void wait() const;                              // throws what a kernel has died of
+  // Ctx::tickets of whoever computes on this stream.
+  std::uint32_t* tickets() const noexcept { return static_cast<std::uint32_t*>(tickets_.data()); }
+  void wait() const;  // throws what a kernel has died of
 
  private:
   void* stream_ = nullptr;
+  Allocation tickets_;
 };
 
 // A point in a stream's work. wait() spins, as a step's tokens are worth more than a core.

@@ -1,12 +1,20 @@
+#include "tensor/ctx.h"
 #include "tensor/cuda/cuda_error.h"
 #include "tensor/cuda/device.h"
 
 namespace lmdeploy::cuda {
 
-Stream::Stream() {
+namespace {
+
+constexpr std::size_t kTicketBytes = kNumTickets * sizeof(std::uint32_t);
+
+}  // namespace
+
+Stream::Stream() : tickets_(device_allocator().allocate(kTicketBytes)) {
   cudaStream_t stream = nullptr;
   CUDA_CHECK(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking));
   stream_ = stream;
+  CUDA_CHECK(cudaMemsetAsync(tickets_.data(), 0, kTicketBytes, stream));
 }
 
 Stream::~Stream() {

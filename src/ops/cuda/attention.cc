@@ -89,9 +89,15 @@ void decode(Ctx& ctx, AttentionArguments& a) {
   if (a.num_splits > 1) CUDA_CHECK(launch_combine_attention(a, stream_of(ctx)));
 }
 
+void prefill(Ctx& ctx, AttentionArguments& a) {
+  a.num_multiprocessors = static_cast<std::int32_t>(num_multiprocessors());
+  CUDA_CHECK(launch_prefill_attention(a, stream_of(ctx)));
+}
+
 }  // namespace
 
 void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y) {
+  CHECK(batch.scale > 0, "attention: scale {}, expected a positive one", batch.scale);
   const Workspace::Scope scope(*ctx.workspace);
   AttentionArguments a = arguments_of(ctx, q, cache, batch, y);
   if (!has_fast_attention(a.cache)) {
@@ -100,7 +106,7 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
   }
   const Kinds kinds = kinds_of(batch, a.group);
   a.max_decode_rows = kinds.max_decode_rows;
-  if (kinds.prefill) CUDA_CHECK(launch_prefill_attention(a, stream_of(ctx)));
+  if (kinds.prefill) prefill(ctx, a);
   if (kinds.max_decode_rows > 0) decode(ctx, a);
 }
 

@@ -24,7 +24,8 @@ struct AttentionArguments {
   bool y_in_pairs;     // rows of y are aligned to two elements
   std::int32_t group;  // query heads per kv head
   float scale;
-  std::int32_t window;  // 0: none
+  std::int32_t window;               // 0: none
+  std::int32_t num_multiprocessors;  // of the card, for the prefill kernels
 
   const std::int32_t* query_starts;  // [num_seqs + 1]
   const std::int32_t* context_lens;  // [num_seqs]; 0 where rows only fill up a batch: they become 0

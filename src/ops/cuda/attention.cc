@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "ops/cuda/attention_hopper_kernel.h"
 #include "ops/cuda/attention_kernel.h"
+#include "ops/cuda/attention_pages.h"
 #include "ops/cuda/cuda_ops.h"
 #include "ops/cuda/kv_layer_blocks.h"
 #include "ops/cuda/launch.h"
@@ -89,9 +91,12 @@ void decode(Ctx& ctx, AttentionArguments& a) {
   if (a.num_splits > 1) CUDA_CHECK(launch_combine_attention(a, stream_of(ctx)));
 }
 
-void prefill(Ctx& ctx, AttentionArguments& a) {
+void prefill(Ctx& ctx, const KvLayer& cache, AttentionArguments& a) {
   a.num_multiprocessors = static_cast<std::int32_t>(num_multiprocessors());
-  CUDA_CHECK(launch_prefill_attention(a, stream_of(ctx)));
+  if (has_hopper_attention(a.cache))
+    CUDA_CHECK(launch_hopper_attention(a, describe_pages(cache), stream_of(ctx)));
+  else
+    CUDA_CHECK(launch_prefill_attention(a, stream_of(ctx)));
 }
 
 }  // namespace
@@ -106,7 +111,7 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
   }
   const Kinds kinds = kinds_of(batch, a.group);
   a.max_decode_rows = kinds.max_decode_rows;
-  if (kinds.prefill) prefill(ctx, a);
+  if (kinds.prefill) prefill(ctx, cache, a);
   if (kinds.max_decode_rows > 0) decode(ctx, a);
 }
 

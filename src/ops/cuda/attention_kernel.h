@@ -2,6 +2,7 @@
 // Attention over the paged cache, in three kernels. A sequence with few rows (queries x heads of a group) is
 // divided over its tokens, with a second kernel that puts the parts together; one with many is divided over
 // its rows. A third kernel is right for any head_dim and dtype, and slow.
+// attention_hopper_kernel.h has a second one for many rows.
 //
 // What they do is decided by the device's copies of query_starts, context_lens and block_tables. Launches,
 // their grids and scratch memory depend on the other members alone, so captured ones serve every batch that

@@ -1,7 +1,7 @@
 // Attention on a card, one layer of a 1.8B (16 heads over 8 of 128) and of a 7B (32 over 8): decode, from the
 // projection on, in microseconds, GB/s of cache and the share of the read rate; prompts in microseconds and
 // TFLOP/s.
-//   cuda_attention_bench
+//   cuda_attention_bench [decode | prompts]
 // Every figure is a CUDA graph of calls over layers that together are larger than the second-level cache; the
 // median of ten runs.
 #include <fmt/format.h>
@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <exception>
 #include <random>
+#include <string_view>
 #include <vector>
 
 #include "card.h"
@@ -149,27 +150,34 @@ void bench_decode(Card& card) {
       }
 }
 
+// Prompts from their first token on, and chunks of them behind what is already stored. Only what a query sees
+// counts.
 void bench_prompts(Card& card) {
+  constexpr std::pair<std::int64_t, std::int64_t> kChunks[] = {
+      {0, 512}, {0, 1024}, {0, 4096}, {0, 8192}, {0, 32768}, {8192, 2048}};  // stored before, queries
   for (const HeadShape& shape : kShapes)
     for (const std::int32_t bits : kQuantBits)
-      for (const std::int64_t len : {512, 1024, 4096, 8192, 32768}) {
-        Caches caches(card, shape, bits, 1, len);
-        const double us = caches.prompt_us(len);
-        const double flops =
-            2.0 * static_cast<double>(len) * static_cast<double>(len) * shape.num_heads * shape.head_dim;
-        fmt::print("{:5} {:2} bits, prompt of {:5}: {:8.1f} us {:6.0f} TFLOP/s\n", shape.name,
-                   bits == 0 ? 16 : bits, len, us, flops / us * 1e-6);
+      for (const auto& [before, len] : kChunks) {
+        Caches caches(card, shape, bits, 1, before + len);
+        const double us = caches.prompt_us(len),
+                     pairs = (static_cast<double>(before) + static_cast<double>(len) / 2) *
+                             static_cast<double>(len),
+                     rate = 4.0 * pairs * shape.num_heads * shape.head_dim / us * 1e-6;
+        fmt::print("{:5} {:2} bits, prompt of {:5} behind {:4}: {:8.1f} us {:6.0f} TFLOP/s {:4.0f} %\n",
+                   shape.name, bits == 0 ? 16 : bits, len, before, us, rate,
+                   100e12 * rate / card.roofs.bf16_flops);
       }
 }
 
 }  // namespace
 }  // namespace lmdeploy::ops
 
-int main() {
+int main(int argc, char** argv) {
+  const std::string_view part = argc > 1 ? argv[1] : "";
   try {
     lmdeploy::ops::Card card;
-    lmdeploy::ops::bench_decode(card);
-    lmdeploy::ops::bench_prompts(card);
+    if (part != "prompts") lmdeploy::ops::bench_decode(card);
+    if (part != "decode") lmdeploy::ops::bench_prompts(card);
     return 0;
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());

@@ -1,7 +1,9 @@
 #include <algorithm>
 #include <limits>
 
+#include "ops/cuda/attention_hopper_kernel.h"
 #include "ops/cuda/attention_kernel.h"
+#include "ops/cuda/attention_pages.h"
 #include "ops/cuda/cuda_ops.h"
 #include "ops/cuda/kv_layer_blocks.h"
 #include "ops/cuda/launch.h"
@@ -95,9 +97,18 @@ void decode(Ctx& ctx, AttentionArguments& a) {
   CUDA_CHECK(launch_decode_attention(a, stream_of(ctx)));
 }
 
+void prefill(Ctx& ctx, const KvLayer& cache, AttentionArguments& a) {
+  a.num_multiprocessors = static_cast<std::int32_t>(num_multiprocessors());
+  if (has_hopper_attention(a.cache))
+    CUDA_CHECK(launch_hopper_attention(a, describe_pages(cache), stream_of(ctx)));
+  else
+    CUDA_CHECK(launch_prefill_attention(a, stream_of(ctx)));
+}
+
 }  // namespace
 
 void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch, const View& y) {
+  CHECK(batch.scale > 0, "attention: scale {}, expected a positive one", batch.scale);
   const Workspace::Scope scope(*ctx.workspace);
   AttentionArguments a = arguments_of(ctx, q, cache, batch, y);
   if (!has_fast_attention(a.cache)) {
@@ -106,7 +117,7 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
   }
   const Kinds kinds = kinds_of(batch, a.group);
   a.max_decode_rows = kinds.max_decode_rows;
-  if (kinds.prefill) CUDA_CHECK(launch_prefill_attention(a, stream_of(ctx)));
+  if (kinds.prefill) prefill(ctx, cache, a);
   if (kinds.max_decode_rows > 0) decode(ctx, a);
 }
 

@@ -1,7 +1,8 @@
 #pragma once
 // Attention over the paged cache, in three kernels. A sequence with few rows (queries x heads of a group) is
 // divided over its tokens, and the last part to be done puts all of them together; one with many is divided
-// over its rows. A third kernel is right for any head_dim and dtype, and slow.
+// over its rows (attention_hopper_kernel.h has a second one for these). A third kernel is right for any
+// head_dim and dtype, and slow.
 //
 // What they do is decided by the device's copies of query_starts, context_lens and block_tables. Launches,
 // their grids and scratch memory depend on the other members alone, so captured ones serve every batch that
@@ -34,7 +35,8 @@ struct AttentionArguments {
   bool y_in_pairs;     // rows of y are aligned to two elements
   std::int32_t group;  // query heads per kv head
   float scale;
-  std::int32_t window;  // 0: none
+  std::int32_t window;               // 0: none
+  std::int32_t num_multiprocessors;  // of the card, for the prefill kernels
 
   const std::int32_t* query_starts;  // [num_seqs + 1]
   const std::int32_t* context_lens;  // [num_seqs]; 0 where rows only fill up a batch: they become 0

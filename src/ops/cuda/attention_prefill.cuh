@@ -132,7 +132,7 @@ class PrefillWarp {
     }
   }
 
-  // Products become scores; -inf where a row does not see the token.
+  // Products with codes become products with keys; -inf where a row does not see the token.
   __device__ void finish_scores(const TokenParameters* parameters, int token, Scores& scores) const {
     const bool all_visible =
         token + Shape::kStripLen <= first_position_ + 1 && token >= first_visible(a_, last_position_);
@@ -154,16 +154,16 @@ class PrefillWarp {
           for (int e = 0; e < 2; e++) {
             float& score = scores[m][n][2 * e + i];
             if constexpr (Kv::kQuantized) score = fmaf(score, key.key_scale, key.key_offset * rows[m][e].sum);
-            score *= rows[m][e].factor;
             if (!all_visible && !is_visible(a_, token + column, rows[m][e].position)) score = -INFINITY;
           }
       }
   }
 
-  // Scores become weights of the values, and what there was shrinks to the new maximum. Until a row sees its
-  // first token its base is 0, which makes its weights 0 instead of NaN.
+  // Scores, which still lack their row's factor, become weights of the values, and what there was shrinks to
+  // the new maximum. Until a row sees its first token its base is 0, which makes its weights 0 instead of
+  // NaN.
   __device__ void weigh(const TokenParameters* parameters, Scores& scores) {
-    float base[Shape::kRowTiles][2], shrink[Shape::kRowTiles][2];
+    float factor[Shape::kRowTiles][2], base[Shape::kRowTiles][2], shrink[Shape::kRowTiles][2];
     bool shrinks = false;
 #pragma unroll
     for (int m = 0; m < Shape::kRowTiles; m++)
@@ -173,7 +173,8 @@ class PrefillWarp {
 #pragma unroll
         for (int n = 0; n < Shape::kTokenTiles; n++)
           top = fmaxf(top, fmaxf(scores[m][n][2 * e], scores[m][n][2 * e + 1]));
-        const float old_max = max_[m][e], new_max = fmaxf(old_max, row_max(top));
+        factor[m][e] = query_rows_[tile_row(m, e)].factor;
+        const float old_max = max_[m][e], new_max = fmaxf(old_max, row_max(top) * factor[m][e]);
         base[m][e] = new_max == -INFINITY ? 0.0F : new_max;
         max_[m][e] = new_max;
         shrink[m][e] = fast_exp2(old_max - base[m][e]);
@@ -191,7 +192,7 @@ class PrefillWarp {
 #pragma unroll
           for (int e = 0; e < 2; e++) {
             float& w = scores[m][n][2 * e + i];
-            w = fast_exp2(w - base[m][e]);
+            w = fast_exp2(fmaf(w, factor[m][e], -base[m][e]));
             weight_[m][e] += w;
             if constexpr (Kv::kQuantized) w = scaled_weight(token, w, offset_[m][e]);
           }

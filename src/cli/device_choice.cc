@@ -39,6 +39,13 @@ CLI::Option* add_device_option(CLI::App& app, std::string& name, const char* des
   return app.add_option("--device", name, description)->option_text("auto|cuda|cpu")->transform(lower);
 }
 
+CLI::Option* add_deterministic_option(CLI::App& app, bool& deterministic) {
+  return app.add_flag("--deterministic", deterministic,
+                      "Bit-equal results alone, in a batch, in chunks and out of the prefix cache. On a card "
+                      "that takes other, slower kernels (docs/cuda.md says what it costs); on the CPU it is "
+                      "always so");
+}
+
 Device find_device(const std::string& name) {
   if (name == "cpu") return Device::cpu;
   if (name == "cuda") {

@@ -9,6 +9,9 @@ namespace lmdeploy::cli {
 // --device, read into `name` in lower case.
 CLI::Option* add_device_option(CLI::App& app, std::string& name, const char* description);
 
+// --deterministic.
+CLI::Option* add_deterministic_option(CLI::App& app, bool& deterministic);
+
 // What --device means: cpu, cuda, or auto: a card where there is one that this build can use, otherwise the
 // CPU, and the log tells why. Throws Error where cuda cannot be used.
 Device find_device(const std::string& name);

@@ -78,6 +78,7 @@ void add_compute_device(CLI::App& app, EngineFlags& flags) {
                     "Where to compute: cuda (an NVIDIA card), cpu, or auto, which is cuda where that is "
                     "possible; `lmdeploy check_env` says what it lacks (auto)")
       ->group(kEngineGroup);
+  add_deterministic_option(app, flags.deterministic)->group(kEngineGroup);
 }
 
 void add_engine_options(CLI::App& app, EngineFlags& flags) {

@@ -27,7 +27,10 @@ struct Ctx {
   void* stream = nullptr;
   Allocator* allocator = nullptr;  // memory of `device` that outlives a step
   Workspace* workspace = nullptr;  // memory of `device` for one step
-  GraphCache* graphs = nullptr;    // cuda: of steps that come again; null: every op is launched by itself
+  // cuda: one order of summation whatever is computed together, so that a sequence's results are bit-equal
+  // alone and in any company. The CPU has no other.
+  bool deterministic = false;
+  GraphCache* graphs = nullptr;  // cuda: of steps that come again; null: every op is launched by itself
 };
 
 }  // namespace lmdeploy

@@ -3,6 +3,7 @@
 
 #include "ops/cuda/attention_kernel.h"
 #include "ops/cuda/cuda_ops.h"
+#include "ops/cuda/deterministic.h"
 #include "ops/cuda/kv_layer_blocks.h"
 #include "ops/cuda/launch.h"
 
@@ -98,6 +99,7 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
     CUDA_CHECK(launch_generic_attention(a, stream_of(ctx)));
     return;
   }
+  if (ctx.deterministic) return deterministic_attention(ctx, a, batch);
   const Kinds kinds = kinds_of(batch, a.group);
   a.max_decode_rows = kinds.max_decode_rows;
   if (kinds.prefill) CUDA_CHECK(launch_prefill_attention(a, stream_of(ctx)));

@@ -65,4 +65,8 @@ std::int64_t free_card_bytes() {
   return static_cast<std::int64_t>(used_card().free_bytes);
 }
 
+std::int64_t card_context_bytes() {
+  return static_cast<std::int64_t>(used_card().context_bytes);
+}
+
 }  // namespace lmdeploy::cli

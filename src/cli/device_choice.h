@@ -21,5 +21,7 @@ std::string where(Device device);
 
 // Free memory of the card, bytes.
 std::int64_t free_card_bytes();
+// What CUDA's context takes of it, bytes; 0: not known.
+std::int64_t card_context_bytes();
 
 }  // namespace lmdeploy::cli

@@ -46,6 +46,13 @@ CLI::Option* add_eager_option(CLI::App& app, bool& eager) {
       "tokens before it; slower, the same tokens; for debugging");
 }
 
+CLI::Option* add_deterministic_option(CLI::App& app, bool& deterministic) {
+  return app.add_flag("--deterministic", deterministic,
+                      "Bit-equal results alone, in a batch, in chunks and out of the prefix cache. On a card "
+                      "that takes other, slower kernels (docs/cuda.md says what it costs); on the CPU it is "
+                      "always so");
+}
+
 Device find_device(const std::string& name) {
   if (name == "cpu") return Device::cpu;
   if (name == "cuda") {
@@ -63,6 +70,10 @@ std::string where(Device device) {
 
 std::int64_t free_card_bytes() {
   return static_cast<std::int64_t>(used_card().free_bytes);
+}
+
+std::int64_t card_context_bytes() {
+  return static_cast<std::int64_t>(used_card().context_bytes);
 }
 
 }  // namespace lmdeploy::cli

@@ -78,6 +78,7 @@ EngineOptions engine_options(Device device, const EngineFlags& flags, const Memo
   options.num_threads = flags.num_threads;
   options.enable_prefix_caching = flags.enable_prefix_caching;
   options.eager = flags.eager;
+  options.deterministic = flags.deterministic;
   options.max_queue_len = flags.max_queue_len;
   options.max_queue_tokens = flags.max_queue_tokens;
   return options;
@@ -93,6 +94,7 @@ LoadedEngine load_engine(const ModelSource& source, const HfConfig& config, cons
   std::unique_ptr<const Model> model;
   {
     ComputeContext compute(options.device, flags.num_threads);
+    compute.ctx().deterministic = options.deterministic;
     model = load_weights(compute.ctx(), source, config, dtype, flags, tokenizer);
   }
   const ModelInfo& info = model->info();

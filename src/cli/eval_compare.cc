@@ -29,6 +29,7 @@ struct Options {
   CompareOptions compare;
   std::string device = "auto";
   bool eager = false;
+  bool deterministic = false;
   int num_threads = 0;
   bool json = false;
 };
@@ -100,6 +101,7 @@ void print_text(const Options& options, const Loaded& a, const Loaded& b, const 
 int compare(const Options& options) {
   init_log(options.a.model.log_level);
   ComputeContext compute(find_device(options.device), options.num_threads, 0, options.eager);
+  compute.ctx().deterministic = options.deterministic;
   const Loaded a = load(compute.ctx(), options.a), b = load(compute.ctx(), options.b);
   const std::vector<TokenId> ids = tokenize(options, a, b);
   const Comparison found = compare_models(
@@ -161,6 +163,7 @@ Action setup_eval_compare(CLI::App& app) {
   app.add_flag("--json", options->json, "One JSON object on stdout");
   add_device_option(app, options->device, "Where to compute: auto, cuda or cpu (auto)");
   add_eager_option(app, options->eager);
+  add_deterministic_option(app, options->deterministic);
   app.add_option("--num-threads", options->num_threads, "Threads that compute; default: every usable CPU")
       ->option_text("N")
       ->check(CLI::Range(1, 4096));

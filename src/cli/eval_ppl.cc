@@ -44,6 +44,7 @@ int evaluate(const Options& options) {
   auto ids = std::async(std::launch::async, [&] { return tokenize_file(source.folder, options.text); });
   ComputeContext compute(find_device(options.engine.device), options.engine.num_threads, 0,
                          options.engine.eager);
+  compute.ctx().deterministic = options.engine.deterministic;
   const std::unique_ptr<const Model> model =
       load_weights(compute.ctx(), source, load_hf_config(source.folder), options.model.dtype, options.engine);
   const Perplexity result = evaluate_perplexity(

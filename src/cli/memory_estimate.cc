@@ -19,15 +19,22 @@ namespace lmdeploy::cli {
 namespace {
 
 // Whoever says how much memory a card has plans for one that need not be here.
+bool needs_no_card(const EngineFlags& flags) {
+  return ops::kHasCuda && flags.device == "cuda" && !flags.memory.empty();
+}
+
 Device planned_device(const EngineFlags& flags) {
-  const bool needs_no_card = ops::kHasCuda && flags.device == "cuda" && !flags.memory.empty();
-  return needs_no_card ? Device::cuda : find_device(flags.device);
+  return needs_no_card(flags) ? Device::cuda : find_device(flags.device);
+}
+
+CardBytes planned_card_bytes(const EngineFlags& flags) {
+  return card_bytes(needs_no_card(flags) ? 0 : card_context_bytes());
 }
 
 // What is free, and what this process holds already.
 std::int64_t own_memory_bytes(Device device) {
   return device == Device::cpu ? static_cast<std::int64_t>(available_memory_bytes() + resident_memory_bytes())
-                               : free_card_bytes() + card_bytes();
+                               : free_card_bytes() + card_bytes(card_context_bytes()).context;
 }
 
 std::int64_t memory_bytes(const EngineFlags& flags, Device device) {
@@ -51,14 +58,18 @@ void check_shares(const ModelInfo& info, std::int32_t num_devices) {
         "Give --tp a divisor of the number of kv heads.");
 }
 
+// Pages of a card's memory: a large tensor fills whole ones there.
+constexpr std::size_t kCardPageBytes = std::size_t{2} << 20;
+
 // A model as its headers describe it: the real type, built by the real code, with weights that are address
 // space and were never written.
 struct ModelOutline {
-  CountingAllocator allocator{host_allocator()};
+  CountingAllocator allocator;
   std::unique_ptr<const Model> model;
 
   ModelOutline(Device device, const std::filesystem::path& folder, const HfConfig& config,
-               const LoadOptions& options) {
+               const LoadOptions& options)
+      : allocator(host_allocator(), device == Device::cpu ? 1 : kCardPageBytes) {
     ThreadPool pool(1, ThreadPool::Tasks::skip);
     Workspace workspace(host_allocator());
     Ctx ctx;
@@ -90,7 +101,7 @@ MemoryEstimate estimate_memory(const ModelSource& source, const HfConfig& config
   needs.weight_bytes = outline.allocator.held_bytes() / supposed.num_devices;
   needs.workspace_bytes = max_workspace_bytes(*outline.model, engine_options(device, flags, {}));
   needs.other_bytes = supposed.other_bytes.value_or(
-      device == Device::cpu ? process_bytes(source.folder, flags) : card_bytes());
+      device == Device::cpu ? process_bytes(source.folder, flags) : planned_card_bytes(flags).total());
   estimate.plan =
       plan_memory(parse_cache_size(flags.cache_max_entry_count), needs, memory_bytes(flags, device));
   return estimate;

@@ -79,6 +79,7 @@ void add_compute_device(CLI::App& app, EngineFlags& flags) {
                     "possible; `lmdeploy check_env` says what it lacks (auto)")
       ->group(kEngineGroup);
   add_eager_option(app, flags.eager)->group(kEngineGroup);
+  add_deterministic_option(app, flags.deterministic)->group(kEngineGroup);
 }
 
 void add_engine_options(CLI::App& app, EngineFlags& flags) {

@@ -22,6 +22,7 @@ void add_model_options(CLI::App& app, ModelOptions& options);
 struct EngineFlags {
   std::string device = "auto";   // cuda, cpu, or auto: find_device()
   bool eager = false;            // on a card: no graphs
+  bool deterministic = false;    // on a card: EngineOptions::deterministic
   std::int32_t session_len = 0;  // 0: the model's own
   std::int32_t max_batch_size = 128;
   std::string cache_max_entry_count = "0.8";  // a fraction of the free memory, or a size such as 8GiB
@@ -40,7 +41,7 @@ struct EngineFlags {
 };
 void add_engine_options(CLI::App& app, EngineFlags& flags);
 // Parts of it; `eval` takes no more.
-void add_compute_device(CLI::App& app, EngineFlags& flags);  // --device, --eager
+void add_compute_device(CLI::App& app, EngineFlags& flags);  // --device, --eager, --deterministic
 void add_quant_policy(CLI::App& app, EngineFlags& flags);
 void add_weight_options(CLI::App& app, EngineFlags& flags);  // --model-format, --w4-arithmetic, --head-bits
 

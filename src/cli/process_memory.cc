@@ -22,8 +22,9 @@ std::int64_t file_bytes(const fs::path& file) {
 
 }  // namespace
 
-std::int64_t card_bytes() {
-  return std::int64_t{600} << 20;
+CardBytes card_bytes(std::int64_t context_bytes) {
+  constexpr std::int64_t kUsualContext = std::int64_t{450} << 20, kLater = std::int64_t{150} << 20;
+  return {context_bytes > 0 ? context_bytes : kUsualContext, kLater};
 }
 
 std::int64_t process_bytes(const fs::path& folder, const EngineFlags& flags) {

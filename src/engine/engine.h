@@ -21,6 +21,7 @@ struct EngineOptions {
   std::int64_t cache_bytes = 0;      // of the KV cache: CachePlan::bytes of engine/cache_plan.h
   std::int64_t workspace_bytes = 0;  // scratch of a step, known beforehand; beyond it more is taken as needed
   int num_threads = 0;               // of the CPU, 0: all usable ones; a card needs no other than the loop's
+  bool deterministic = false;        // on a card: the same bits whatever the company (Ctx::deterministic)
   bool enable_prefix_caching = true;  // blocks keep their tokens for the next prompt that begins so
   bool eager = false;                 // on a card: steps are launched op by op, without graphs; for debugging
   int steps_ahead = -1;  // 1: a step is launched before the tokens of the one before it are known, 0: behind

@@ -37,6 +37,7 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
       kv_pool_(make_kv_pool(compute_.ctx(), model.info(), std::int64_t{policy.num_blocks} + 1)),
       runner_(model_, compute_.ctx(), kv_pool_, policy.max_batch_size),
       steps_ahead_(num_steps_ahead(options)) {
+  compute_.ctx().deterministic = options.deterministic;
   stats_.num_blocks = policy.num_blocks;
   stats_.block_len = policy.block_len;
   publish();

@@ -9,7 +9,8 @@
 // On the CPU numbers do not depend on company: an output element is accumulated in one order whatever m is,
 // and attention is split at fixed positions counted from 0. So a sequence's results are bit-equal alone,
 // batched, chunked and recomputed (docs/structure.md). On a card the number of rows and sequences chooses the
-// kernels and their splits, and results agree by tolerance.
+// kernels and their splits, and results agree by tolerance; with ctx.deterministic it is the CPU's promise
+// there, too.
 #include <cstdint>
 #include <span>
 #include <vector>

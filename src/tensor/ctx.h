@@ -34,6 +34,9 @@ struct Ctx {
   void* stream = nullptr;
   Allocator* allocator = nullptr;  // memory of `device` that outlives a step
   Workspace* workspace = nullptr;  // memory of `device` for one step
+  // cuda: one order of summation whatever is computed together, so that a sequence's results are bit-equal
+  // alone and in any company. The CPU has no other.
+  bool deterministic = false;
   GraphCache* graphs = nullptr;    // cuda: of steps that come again; null: every op is launched by itself
   cuda::UploadRing* uploads = nullptr;  // cuda: for the integers of steps; null: uploads wait for the stream
   // cuda: [kNumTickets] zeros in memory of the device, which kernels of the stream count with, and leave

@@ -21,6 +21,19 @@ TEST(CountingAllocator, CountsWhatIsHeld) {
   EXPECT_EQ(allocator.held_bytes(), 7);
 }
 
+TEST(CountingAllocator, LargePiecesFillPages) {
+  constexpr std::int64_t kPage = 4096;
+  CountingAllocator allocator(host_allocator(), kPage);
+  {
+    const Tensor small(allocator, DType::u8, {kPage / 2 - 1});
+    EXPECT_EQ(allocator.held_bytes(), kPage / 2 - 1);
+    const Tensor half(allocator, DType::u8, {kPage / 2}), whole(allocator, DType::u8, {kPage}),
+        more(allocator, DType::u8, {kPage + 1});
+    EXPECT_EQ(allocator.held_bytes(), kPage / 2 - 1 + 4 * kPage);
+  }
+  EXPECT_EQ(allocator.held_bytes(), 0);
+}
+
 TEST(CountingAllocator, ItsMemoryIsTheSources) {
   CountingAllocator allocator(host_allocator());
   const Tensor tensor(allocator, DType::u8, {1000});

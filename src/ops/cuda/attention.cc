@@ -5,6 +5,7 @@
 #include "ops/cuda/attention_kernel.h"
 #include "ops/cuda/attention_pages.h"
 #include "ops/cuda/cuda_ops.h"
+#include "ops/cuda/deterministic.h"
 #include "ops/cuda/kv_layer_blocks.h"
 #include "ops/cuda/launch.h"
 
@@ -115,6 +116,7 @@ void attention(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBat
     CUDA_CHECK(launch_generic_attention(a, stream_of(ctx)));
     return;
   }
+  if (ctx.deterministic) return deterministic_attention(ctx, a, batch);
   const Kinds kinds = kinds_of(batch, a.group);
   a.max_decode_rows = kinds.max_decode_rows;
   if (kinds.prefill) prefill(ctx, cache, a);
@@ -125,7 +127,7 @@ void store_and_attend(Ctx& ctx, const ProjectedRows& rows, const KvLayer& cache,
                       const View& y) {
   const Workspace::Scope scope(*ctx.workspace);
   AttentionArguments a = arguments_of(ctx, rows.q, cache, batch, y);
-  if (!has_fast_attention(a.cache) || a.group > kMaxDecodeRows) {
+  if (ctx.deterministic || !has_fast_attention(a.cache) || a.group > kMaxDecodeRows) {
     cuda::rope_and_store(ctx, rows.q, rows.k, rows.v, rows.table, rows.slots, cache);
     return cuda::attention(ctx, rows.q, cache, batch, y);
   }

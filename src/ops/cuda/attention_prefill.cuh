@@ -76,6 +76,17 @@ class PrefillWarp {
               (sums_[m][n][2 * e + 1] + offset) * factor);
       }
   }
+  // Calls put(row of the CTA, largest score, sum of weights), once for each row.
+  template <class Put>
+  __device__ void finish_weights(const Put& put) const {
+#pragma unroll
+    for (int m = 0; m < Shape::kRowTiles; m++)
+#pragma unroll
+      for (int e = 0; e < 2; e++) {
+        const float weight = row_sum(weight_[m][e]);
+        if (t() == 0) put(tile_row(m, e), max_[m][e], weight);
+      }
+  }
 
  private:
   __device__ void add_strip(const char* keys, const char* values, const TokenParameters* parameters,

@@ -156,4 +156,28 @@ class TileStream<Shape, true> {
   char* shared_;
 };
 
+template <class Shape>
+struct TileQueries {
+  char* queries;
+  QueryRow* rows;
+  int first_row;
+
+  __device__ void operator()(int row, int c, typename Shape::Kv::Query element) const {
+    char* piece = queries + SwizzledTile<Shape::kChunks>::idx(row - first_row, c / 8) * 16;
+    reinterpret_cast<typename Shape::Kv::Query*>(piece)[c % 8] = element;
+  }
+  __device__ void operator()(int row, const QueryRow& query_row) const { rows[row - first_row] = query_row; }
+};
+
+// Queries of the CTA's rows, of which num_rows is the end in the sequence, to shared memory as PrefillWarp
+// wants them. By the whole CTA; a barrier must follow.
+template <class Shape>
+__device__ void stage_queries(const AttentionArguments& a, const Sequence& seq, int kv_head, int first_row,
+                              int num_rows, char* queries, QueryRow* query_rows) {
+  constexpr int kAtOnce = 8;
+  for (int row = static_cast<int>(threadIdx.x) / kWarpLen; row < Shape::kRows; row += Shape::kWarps * kAtOnce)
+    prepare_queries<typename Shape::Kv, kAtOnce>(a, seq, kv_head, first_row + row, Shape::kWarps, num_rows,
+                                                 TileQueries<Shape>{queries, query_rows, first_row});
+}
+
 }  // namespace lmdeploy::ops::cuda

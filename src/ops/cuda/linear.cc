@@ -6,9 +6,10 @@
 #include "ops/cuda/cublas_lt.h"
 #include "ops/cuda/cuda_ops.h"
 #include "ops/cuda/dequantize_kernel.h"
+#include "ops/cuda/deterministic.h"
 #include "ops/cuda/gemv_kernel.h"
 #include "ops/cuda/launch.h"
-#include "ops/cuda/linear_inputs_kernel.h"
+#include "ops/cuda/linear_inputs.h"
 #include "ops/cuda/quantized_gemm_kernel.h"
 #include "ops/cuda/quantized_gemv_kernel.h"
 #include "ops/cuda/quantized_matrix.h"
@@ -19,39 +20,6 @@ namespace {
 // More tokens than this take the weights as floats, from scratch of at most so many bytes.
 constexpr std::int64_t kMaxQuantizedTokens = 128;
 constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
-
-struct CardLimits {
-  int num_multiprocessors = 0;
-  std::size_t max_shared_bytes = 0;  // of a block
-};
-
-CardLimits card_limits() {
-  int device = 0, multiprocessors = 0, shared = 0;
-  CUDA_CHECK(cudaGetDevice(&device));
-  CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
-  CUDA_CHECK(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-  return {multiprocessors, static_cast<std::size_t>(shared)};
-}
-
-LinearInputs inputs_of(const View& x) {
-  return {x.data, x.dtype, x.row_stride, x.dim(0), x.dim(1)};
-}
-
-bool is_aligned(const View& x) {
-  constexpr std::uintptr_t kUnit = 16;
-  const auto row_bytes = static_cast<std::uintptr_t>(x.row_stride) * dtype_bytes(x.dtype);
-  return reinterpret_cast<std::uintptr_t>(x.data) % kUnit == 0 && (x.dim(0) == 1 || row_bytes % kUnit == 0);
-}
-
-// x, or a copy of it in rows of whole 16 bytes.
-View aligned(Ctx& ctx, const View& x) {
-  if (is_aligned(x)) return x;
-  const std::int64_t k = x.dim(1), unit = 16 / static_cast<std::int64_t>(dtype_bytes(x.dtype));
-  const View copy = ctx.workspace->take(x.dtype, {x.dim(0), (k + unit - 1) / unit * unit});
-  CUDA_CHECK(
-      launch_pad_inputs(inputs_of(x), k, copy.dim(1), copy.dim(1), x.dtype, copy.data, stream_of(ctx)));
-  return copy.columns(0, k);
-}
 
 // Rows of the weights as floats of x's type.
 struct FloatWeights {
@@ -149,15 +117,6 @@ void f32_linear(Ctx& ctx, const View& x, const PackedMatrix& w, const LinearOutp
   dequantized_linear(ctx, inputs, quantized_matrix(w), out);
 }
 
-// x as the kernels of quantised matrices take it: aligned, with the groups filled up.
-View padded(Ctx& ctx, const View& x, const QuantizedLayout& layout) {
-  if (layout.padded_k() == layout.k && is_aligned(x)) return x;
-  const View copy = ctx.workspace->take(x.dtype, {x.dim(0), layout.padded_k()});
-  CUDA_CHECK(launch_pad_inputs(inputs_of(x), layout.group_size, layout.padded_group(), layout.padded_k(),
-                               x.dtype, copy.data, stream_of(ctx)));
-  return copy;
-}
-
 void quantized_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
   const CardLimits card = card_limits();
   const QuantizedInputs inputs{x.data, x.row_stride, static_cast<int>(x.dim(0))};
@@ -205,6 +164,7 @@ void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const
   out.stride = y.row_stride;
   out.bias = options.bias.empty() ? nullptr : options.bias.as<float>();
   out.accumulate = options.accumulate;
+  if (ctx.deterministic) return deterministic_linear(ctx, x, w, out);
   if (w.format.quant)
     quantized_linear(ctx, x, w, out);
   else

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include "tensor/cuda/device.h"
+#include "tensor/cuda/used_memory.h"
 
 namespace lmdeploy::cuda {
 namespace {
@@ -66,6 +67,22 @@ DeviceProperties properties_of(int index, const cudaDeviceProp& card) {
   return properties;
 }
 
+// Starts the context of this process on a card and gives its size, as far as the first call can see it from
+// the memory that is in use before and after; 0 where it cannot.
+std::size_t start_context(int device) {
+  constexpr std::int64_t kLeastBytes = std::int64_t{64}
+                                       << 20;  // no context is smaller: less is a neighbour's
+  static const std::size_t measured = [&]() -> std::size_t {
+    const auto before = used_bytes(device);
+    std::size_t free = 0, total = 0;
+    if (cudaMemGetInfo(&free, &total) != cudaSuccess) static_cast<void>(cudaGetLastError());
+    const auto after = used_bytes(device);
+    return before && after && *after - *before >= kLeastBytes ? static_cast<std::size_t>(*after - *before)
+                                                              : 0;
+  }();
+  return measured;
+}
+
 // Of the current card, on which this starts a context if there is none yet.
 std::string card_reason(std::vector<DeviceProperties>& devices) {
   int current = 0;
@@ -76,6 +93,7 @@ std::string card_reason(std::vector<DeviceProperties>& devices) {
         "{} has compute capability {}.{}; {}.0 or newer is needed (Ampere, 2020). Use a newer card: "
         "CUDA_VISIBLE_DEVICES says which come first.",
         card.name, card.compute_major, card.compute_minor, kMinComputeMajor);
+  card.context_bytes = start_context(current);
   std::size_t total = 0;
   if (status == cudaSuccess) status = cudaMemGetInfo(&card.free_bytes, &total);
   if (status == cudaSuccess) return {};

@@ -15,7 +15,8 @@ struct DeviceProperties {
   int compute_major = 0, compute_minor = 0;
   int num_multiprocessors = 0;
   std::size_t total_bytes = 0;
-  std::size_t free_bytes = 0;  // of the current card; of others 0: to ask would start a context there
+  std::size_t free_bytes = 0;     // of the current card; of others 0: to ask would start a context there
+  std::size_t context_bytes = 0;  // of this process there, its kernels not included; 0: not known
   std::size_t l2_bytes = 0;
 };
 

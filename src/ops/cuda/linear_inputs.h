@@ -1,0 +1,23 @@
+#pragma once
+// What linear layers do with x before their kernels, for op files.
+#include <cstddef>
+
+#include "ops/cuda/linear_inputs_kernel.h"
+#include "ops/cuda/quantized_layout.h"
+#include "tensor/ctx.h"
+
+namespace lmdeploy::ops::cuda {
+
+struct CardLimits {
+  int num_multiprocessors = 0;
+  std::size_t max_shared_bytes = 0;  // of a block
+};
+CardLimits card_limits();
+
+LinearInputs inputs_of(const View& x);
+// x, or a copy of it in rows of whole 16 bytes, which lives as long as the caller's Workspace::Scope.
+View aligned(Ctx& ctx, const View& x);
+// x as the kernels of quantised matrices take it: aligned, with the groups filled up.
+View padded(Ctx& ctx, const View& x, const QuantizedLayout& layout);
+
+}  // namespace lmdeploy::ops::cuda

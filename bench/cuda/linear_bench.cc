@@ -116,6 +116,7 @@ void run() {
   for (const LayerShape& shape : kShapes) {
     measure(card, shape, "bf16", {DType::bf16});
     measure(card, shape, "W4", {DType::bf16, QuantFormat{4, 128, DType::f16}});
+    measure(card, shape, "FP8", {DType::bf16, QuantFormat{8, 128, DType::bf16, WeightCode::e4m3}});
   }
 }
 

@@ -3,6 +3,7 @@
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <numeric>
 #include <random>
 #include <vector>
@@ -62,11 +63,27 @@ void set_rates(benchmark::State& state, double bytes, double flops, bool int8 = 
   }
 }
 
+// Of 8 bits, below the largest number and NaN.
+struct RandomFloats {
+  RandomFloats(std::int64_t n, std::int64_t k, std::int64_t group_size)
+      : q(host_allocator(), DType::u8, {n, k}), scales(host_allocator(), DType::f32, {n, k / group_size}) {
+    std::mt19937 rng(1);
+    std::generate_n(q.view().as<std::uint8_t>(), n * k,
+                    [&] { return static_cast<std::uint8_t>(rng() % 0x7e); });
+    std::fill_n(scales.view().as<float>(), n * k / group_size, 0.01F);
+  }
+  QuantizedRows rows() const { return {q, scales, {}}; }
+
+  Tensor q, scales;
+};
+
 PackedMatrix random_matrix(const MatrixFormat& format, std::int64_t n, std::int64_t k) {
   Machine& mc = machine();
   const Tensor w = mc.random(format.dtype, n, k);
   PackedMatrix packed = make_packed_matrix(mc.ctx, format, n, k);
-  if (format.quant)
+  if (format.quant && format.quant->code == WeightCode::e4m3)
+    pack_quantized_rows(mc.ctx, RandomFloats(n, k, format.quant->group_size).rows(), packed, 0);
+  else if (format.quant)
     quantize_rows(mc.ctx, w, packed, 0);
   else
     ops::pack_rows(mc.ctx, w, packed, 0);
@@ -121,6 +138,9 @@ BENCHMARK_CAPTURE(linear, w4_g128_exact, quantised(4, 128, Activations::as_they_
 BENCHMARK_CAPTURE(linear, w8_g64_int8, quantised(8, 64, Activations::int8_per_group))
     ->Apply(quantised_shapes);
 BENCHMARK_CAPTURE(linear, w8_g64_exact, quantised(8, 64, Activations::as_they_are))->Apply(quantised_shapes);
+BENCHMARK_CAPTURE(linear, fp8_g128,
+                  MatrixFormat{DType::bf16, QuantFormat{8, 128, DType::bf16, WeightCode::e4m3}})
+    ->Apply(quantised_shapes);
 BENCHMARK_CAPTURE(linear, w8a8, quantised(8, 2048, Activations::int8_per_row))->Apply(quantised_shapes);
 
 // batch sequences of `context` tokens, the last `queries` of each new; kv: bits of the codes, 0: bf16.

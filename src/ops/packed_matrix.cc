@@ -13,11 +13,14 @@ void check_format(const MatrixFormat& format, std::int64_t n, std::int64_t k) {
         "packed matrix: no {}", dtype_name(format.dtype));
   CHECK(n > 0 && k > 0, "packed matrix: [{}, {}]", n, k);
   if (!format.quant) return;
-  const auto& [bits, group_size, scale_dtype] = *format.quant;
+  const auto& [bits, group_size, scale_dtype, code] = *format.quant;
   CHECK(bits == 4 || bits == 8, "packed matrix: {} bits", bits);
   CHECK(group_size > 0 && k % group_size == 0, "packed matrix: groups of {} inputs of {}", group_size, k);
   CHECK(scale_dtype == DType::f32 || scale_dtype == DType::f16 || scale_dtype == DType::bf16,
         "packed matrix: scales of {}", dtype_name(scale_dtype));
+  if (code == WeightCode::integer) return;
+  CHECK(bits == 8, "packed matrix: floats of {} bits", bits);
+  CHECK(format.activations == Activations::as_they_are, "packed matrix: rounded x against floats of 8 bits");
 }
 
 void check_rows(const char* op, const PackedMatrix& matrix, std::int64_t first_row, std::int64_t num_rows) {
@@ -72,7 +75,7 @@ void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& ma
   match.bind("groups", 'g', matrix.k / matrix.format.quant->group_size);
   match("q", source.q, "rk", {DType::u8});
   match("scales", source.scales, "rg", {DType::f32});
-  match("zeros", source.zeros, "rg", {DType::u8});
+  if (matrix.format.quant->code == WeightCode::integer) match("zeros", source.zeros, "rg", {DType::u8});
   check_rows("pack_quantized_rows", matrix, first_row, match['r']);
   if (only_plans(ctx)) return;
   if constexpr (kHasCuda)
@@ -82,7 +85,8 @@ void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& ma
 
 void quantize_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row) {
   check_device(ctx, "quantize_rows");
-  CHECK(matrix.format.quant, "quantize_rows: the matrix holds floats");
+  CHECK(matrix.format.quant && matrix.format.quant->code == WeightCode::integer,
+        "quantize_rows: the matrix holds floats");
   ShapeMatcher match("quantize_rows");
   match.bind("matrix", 'k', matrix.k);
   match("source", source, "rk", {DType::f32, DType::bf16, DType::f16});

@@ -6,9 +6,9 @@
 
 namespace lmdeploy::ops {
 
-// How x meets quantised weights.
+// How x meets quantised weights. Floats of 8 bits it meets as it is.
 enum class Activations : std::uint8_t {
-  as_they_are,     // x in its own dtype against q - zero, sums in f32, scaled per group: exact
+  as_they_are,     // x in its own dtype against q - zero or q, sums in f32, scaled per group: exact
   int8_per_group,  // x rounded to int8 with a scale per row and group of inputs: integer dot products, fast
   int8_per_row,    // the same with one scale per row: what W8A8 formats mean
 };
@@ -21,8 +21,8 @@ struct MatrixFormat {
 
 // The weights of a linear layer, y = x W^T, in the order in which the kernels of its device read them. One
 // layout serves one row of x and many, so a weight is held once. CPU layout of floats: [ceil(n / 64)][k /
-// pair][64][pair], pair = 2 for bf16 and 1 otherwise; of integers: cpu/quantized_layout.h. Rows beyond n are
-// zero. CUDA layout of floats: [n][k]; of integers: cuda/quantized_layout.h.
+// pair][64][pair], pair = 2 for bf16 and 1 otherwise; quantised: cpu/quantized_layout.h. Rows beyond n are
+// zero. CUDA layout of floats: [n][k]; quantised: cuda/quantized_layout.h.
 struct PackedMatrix {
   MatrixFormat format;
   std::int64_t n = 0;  // outputs: rows of W
@@ -46,7 +46,7 @@ PackedMatrix make_packed_matrix(Ctx& ctx, const MatrixFormat& format, std::int64
 
 // Floats into floats: source [num_rows, k] of f32, bf16 or f16, converted where it differs.
 void pack_rows(Ctx& ctx, const View& source, PackedMatrix& matrix, std::int64_t first_row);
-// Integers into the same integers.
+// Integers, or floats of 8 bits, into the same.
 void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& matrix, std::int64_t first_row);
 // Floats into integers, rounded to the nearest: the scale of a group spans its values and 0. A group with an
 // infinity or NaN becomes NaN.

@@ -5,7 +5,7 @@
 
 namespace lmdeploy {
 
-enum class DType : std::uint8_t { f32, bf16, f16, i32, i8, u8 };
+enum class DType : std::uint8_t { f32, bf16, f16, i32, i8, u8, f8_e4m3 };
 
 constexpr std::size_t dtype_bytes(DType dtype) {
   switch (dtype) {
@@ -17,6 +17,7 @@ constexpr std::size_t dtype_bytes(DType dtype) {
       return 2;
     case DType::i8:
     case DType::u8:
+    case DType::f8_e4m3:
       return 1;
   }
   return 0;
@@ -31,6 +32,11 @@ struct bf16_t {
 struct f16_t {
   std::uint16_t bits;
 };
+// A sign, 4 bits of exponent (bias 7), 3 of mantissa; subnormal below 2^-6, 448 at most; no infinity, NaN
+// where all but the sign is 1 ("E4M3" of Micikevicius et al. 2022, PyTorch's float8_e4m3fn).
+struct f8_e4m3_t {
+  std::uint8_t bits;
+};
 
 inline float to_float(float value) {
   return value;
@@ -42,8 +48,9 @@ inline float to_float(bf16_t value) {
   return result;
 }
 float to_float(f16_t value);
+float to_float(f8_e4m3_t value);
 
-// Round to nearest, ties to even; NaN stays NaN, too large becomes infinity.
+// Round to nearest, ties to even; NaN stays NaN, too large becomes infinity, or 448 where there is none.
 template <class T>
 T from_float(float value);
 template <>
@@ -59,6 +66,8 @@ inline bf16_t from_float<bf16_t>(float value) {
 }
 template <>
 f16_t from_float<f16_t>(float value);
+template <>
+f8_e4m3_t from_float<f8_e4m3_t>(float value);
 
 // The number that f32, bf16 or f16 holds of `value`.
 float round_to_dtype(float value, DType dtype);
@@ -75,5 +84,7 @@ template <>
 inline constexpr DType kDTypeOf<std::int8_t> = DType::i8;
 template <>
 inline constexpr DType kDTypeOf<std::uint8_t> = DType::u8;
+template <>
+inline constexpr DType kDTypeOf<f8_e4m3_t> = DType::f8_e4m3;
 
 }  // namespace lmdeploy

@@ -61,30 +61,31 @@ TEST_F(CudaPackedMatrixTest, KeepsEveryFloat) {
 
 TEST_F(CudaPackedMatrixTest, KeepsEveryInteger) {
   for (const DType dtype : kFloatTypes)
-    for (const std::int32_t bits : {4, 8})
+    for (const Numbers numbers : kNumbers)
       for (const DType scales : kFloatTypes)
         for (const std::int64_t group_size : {1, 7, 32, 128, 1030})
           for (const std::int64_t n : {1, 16, 130}) {
-            const QuantFormat format{bits, group_size, scales};
+            const QuantFormat format = numbers.format(group_size, scales);
             const Weights w = random_weights(format, n, group_size * 3);
             PackedMatrix packed = make_packed_matrix(ctx, {dtype, format}, n, group_size * 3);
             const std::int64_t cut = n / 3, end = n * 2 / 3;
             pack_quantized_rows(ctx, w.rows(end, n - end), packed, end);
             pack_quantized_rows(ctx, w.rows(cut, end - cut), packed, cut);
             pack_quantized_rows(ctx, w.rows(0, cut), packed, 0);
-            expect_close(
-                read_back(packed), w.values(), 1e-7,
-                fmt::format("{}, {} bits, groups of {}, {} rows", dtype_name(dtype), bits, group_size, n));
+            expect_close(read_back(packed), w.values(), 1e-7,
+                         fmt::format("{}, {} bits ({}), groups of {}, {} rows", dtype_name(dtype),
+                                     numbers.bits, static_cast<int>(numbers.code), group_size, n));
           }
 }
 
 TEST_F(CudaPackedMatrixTest, BytesAreWhatIsAllocated) {
-  for (const std::int32_t bits : {4, 8})
+  for (const Numbers numbers : kNumbers)
     for (const std::int64_t group_size : {32, 64, 128, 4096})
       for (const std::int64_t n : {4096, 92544}) {
-        const MatrixFormat format{DType::bf16, QuantFormat{bits, group_size, DType::f16}};
+        const MatrixFormat format{DType::bf16, numbers.format(group_size, DType::f16)};
         const std::int64_t k = 4096, bytes = packed_matrix_bytes(Device::cuda, format, n, k);
-        EXPECT_EQ(bytes, n * (k * bits / 8 + k / group_size * 3));
+        const std::int64_t group_bytes = numbers.code == WeightCode::integer ? 3 : 2;
+        EXPECT_EQ(bytes, n * (k * numbers.bits / 8 + k / group_size * group_bytes));
         if (n > 4096) continue;
         const PackedMatrix packed = make_packed_matrix(ctx, format, n, k);
         EXPECT_EQ(packed.bytes(), bytes);

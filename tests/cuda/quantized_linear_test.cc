@@ -41,9 +41,17 @@ class CudaQuantizedLinearTest : public QuantizedTensors<CudaLinearTest> {
     }
   }
 
+  MatrixFormat format(DType dtype, const Numbers& numbers, std::int64_t group_size,
+                      Activations activations = Activations::as_they_are) {
+    return {dtype, numbers.format(group_size, kFloatTypes[rng() % 3]), activations};
+  }
   MatrixFormat format(DType dtype, std::int32_t bits, std::int64_t group_size,
                       Activations activations = Activations::as_they_are) {
-    return {dtype, QuantFormat{bits, group_size, kFloatTypes[rng() % 3]}, activations};
+    return format(dtype, Numbers{bits}, group_size, activations);
+  }
+  // As they are, or all that go with these numbers.
+  static std::span<const Activations> activations_for(const Numbers& numbers) {
+    return std::span(kActivations).first(numbers.code == WeightCode::integer ? std::size(kActivations) : 1);
   }
 };
 
@@ -54,23 +62,23 @@ TEST_F(CudaQuantizedLinearTest, EqualsReference) {
                                                           {30, 210},  {256, 1024}};
   int i = 0;
   for (const auto& [group_size, k] : groups)
-    for (const std::int32_t bits : {4, 8})
+    for (const Numbers numbers : kNumbers)
       for (const DType dtype : {DType::bf16, DType::f16}) {
-        const std::int64_t outputs[] = {1, 15, 17, 64, 100, 193};
-        check(format(dtype, bits, group_size), outputs[i++ % 6], k, kNumsOfTokens);
+        const std::int64_t outputs[] = {1, 15, 17, 33, 64, 100, 193};
+        check(format(dtype, numbers, group_size), outputs[i++ % 7], k, kNumsOfTokens);
       }
 }
 
 TEST_F(CudaQuantizedLinearTest, RoundedInputsAndF32EqualReference) {
   const std::int64_t nums_of_tokens[] = {1, 5, 8, 9, 40, 130};
-  for (const std::int32_t bits : {4, 8})
-    for (const std::int64_t group_size : {32, 100, 256}) {
-      for (const Activations activations : kActivations)
-        check(format(DType::f32, bits, group_size, activations), 37, group_size * 2, nums_of_tokens);
-      for (const DType dtype : {DType::bf16, DType::f16})
-        for (const Activations activations : {Activations::int8_per_group, Activations::int8_per_row})
-          check(format(dtype, bits, group_size, activations), 67, group_size * 3, nums_of_tokens);
-    }
+  for (const Numbers numbers : kNumbers)
+    for (const std::int64_t group_size : {32, 100, 256})
+      for (const Activations activations : activations_for(numbers)) {
+        check(format(DType::f32, numbers, group_size, activations), 37, group_size * 2, nums_of_tokens);
+        if (activations == Activations::as_they_are) continue;
+        for (const DType dtype : {DType::bf16, DType::f16})
+          check(format(dtype, numbers, group_size, activations), 67, group_size * 3, nums_of_tokens);
+      }
   check(format(DType::bf16, 8, 1024, Activations::int8_per_row), 130, 1024, nums_of_tokens);
 }
 
@@ -81,6 +89,8 @@ TEST_F(CudaQuantizedLinearTest, ManyOutputs) {
   check(format(DType::f16, 8, 128), 7003, 512, nums_of_tokens);
   check(format(DType::bf16, 4, 32), 20003, 192, nums_of_tokens);
   check(format(DType::bf16, 8, 96), 40000, 96, nums_of_tokens);
+  check(format(DType::bf16, kNumbers[2], 128), 6000, 1024, nums_of_tokens);
+  check(format(DType::f16, kNumbers[2], 32), 20003, 96, nums_of_tokens);
 }
 
 // More inputs than shared memory has room for.
@@ -89,18 +99,18 @@ TEST_F(CudaQuantizedLinearTest, ManyInputs) {
   check(format(DType::bf16, 4, 128), 40, 14336, nums_of_tokens);
   check(format(DType::f16, 8, 64), 72, 11008, nums_of_tokens);
   check(format(DType::bf16, 8, 14336), 24, 14336, nums_of_tokens);
+  check(format(DType::bf16, kNumbers[2], 14336), 40, 14336, nums_of_tokens);
 }
 
 // The largest sums that a slot can have: all of x at the same end, all weights far from their zeros.
 TEST_F(CudaQuantizedLinearTest, ExtremesAreExact) {
-  for (const std::int32_t bits : {4, 8})
+  for (const Numbers numbers : kNumbers)
     for (const std::int64_t k : {32, 512, 1024}) {
-      const MatrixFormat what = format(DType::bf16, bits, k);
+      const MatrixFormat what = format(DType::bf16, numbers, k);
       Weights w = random_weights(*what.quant, 65, k);
-      const auto top = static_cast<std::uint8_t>((1 << bits) - 1);
       for (std::int64_t n = 0; n < 65; n++) {
-        std::memset(w.q.view().row<std::uint8_t>(n), n % 2 == 0 ? top : 0, static_cast<std::size_t>(k));
-        w.zeros.view().row<std::uint8_t>(n)[0] = n % 3 == 0 ? top : 0;
+        std::memset(w.q.view().row<std::uint8_t>(n), numbers.top(n % 2 != 0), static_cast<std::size_t>(k));
+        w.zeros.view().row<std::uint8_t>(n)[0] = n % 3 == 0 ? numbers.top() : 0;
       }
       const Tensor x = zeros(what.dtype, 20, k);
       for (std::int64_t j = 0; j < 20 * k; j++) set(x, j, j / k % 2 == 0 ? 3.0F : -3.0F);
@@ -114,9 +124,9 @@ TEST_F(CudaQuantizedLinearTest, ExtremesAreExact) {
 }
 
 TEST_F(CudaQuantizedLinearTest, RowsDoNotDependOnCompany) {
-  for (const std::int32_t bits : {4, 8})
+  for (const Numbers numbers : kNumbers)
     for (const std::int64_t group_size : {64, 128}) {
-      const MatrixFormat what = format(DType::bf16, bits, group_size);
+      const MatrixFormat what = format(DType::bf16, numbers, group_size);
       const std::int64_t k = group_size * 12;
       const Tensor x = upload(random(what.dtype, 64, k));
       const PackedMatrix w = pack(what, random_weights(*what.quant, 97, k));
@@ -126,15 +136,42 @@ TEST_F(CudaQuantizedLinearTest, RowsDoNotDependOnCompany) {
     }
 }
 
+// All floats of 8 bits, each in every place of a chunk and against every kernel: subnormal, negative, -0.
+TEST_F(CudaQuantizedLinearTest, EveryFloatOfEightBitsIsExact) {
+  constexpr std::int64_t kN = 256, kK = 32;
+  for (const DType dtype : kFloatTypes) {
+    const MatrixFormat what{dtype, QuantFormat{8, kK, DType::f32, WeightCode::e4m3}};
+    Weights w = random_weights(*what.quant, kN, kK);
+    for (std::int64_t n = 0; n < kN; n++) {
+      w.scales.view().as<float>()[n] = 1;
+      std::memset(w.q.view().row<std::uint8_t>(n), n % 128 == 127 ? 0 : static_cast<int>(n), kK);
+    }
+    const ref::Matrix values = w.values();
+    const PackedMatrix packed = pack(what, w);
+    const Tensor x = zeros(dtype, 160, kK);
+    for (std::int64_t r = 0; r < 160; r++) set(x, r * kK + r % kK, 1);
+    const Tensor device_x = upload(x);
+    for (const std::int64_t m : {8, 64, 160}) {
+      const Tensor y = poisoned(DType::f32, {m, kN});
+      linear(ctx, device_x.view().rows(0, m), packed, y);
+      const Tensor result = download(y);
+      for (std::int64_t r = 0; r < m; r++)
+        for (std::int64_t n = 0; n < kN; n++)
+          ASSERT_EQ(double{get(result, r * kN + n)}, values.at(n, r % kK))
+              << name(what, m, kN, kK) << ", code " << n;
+    }
+  }
+}
+
 // A NaN or an infinity in a row is the row's result and nobody else's.
 TEST_F(CudaQuantizedLinearTest, WhatIsNotFiniteStaysInItsRow) {
   const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                        -std::numeric_limits<float>::infinity()};
   int i = 0;
-  for (const std::int32_t bits : {4, 8})
-    for (const Activations activations : kActivations)
+  for (const Numbers numbers : kNumbers)
+    for (const Activations activations : activations_for(numbers))
       for (const std::int64_t m : {5, 9, 60}) {
-        const MatrixFormat what = format(DType::bf16, bits, 32, activations);
+        const MatrixFormat what = format(DType::bf16, numbers, 32, activations);
         const Weights w = random_weights(*what.quant, 65, 96);
         for (std::int64_t g = 0; g < 65 * 3; g++) set(w.scales, g, 0.5F);
         const Tensor x = random(what.dtype, m, 96);
@@ -150,10 +187,10 @@ TEST_F(CudaQuantizedLinearTest, WhatIsNotFiniteStaysInItsRow) {
 }
 
 TEST_F(CudaQuantizedLinearTest, TinyAndZeroInputsAreZero) {
-  for (const std::int32_t bits : {4, 8})
-    for (const Activations activations : kActivations)
+  for (const Numbers numbers : kNumbers)
+    for (const Activations activations : activations_for(numbers))
       for (const DType dtype : kFloatTypes) {
-        const MatrixFormat what = format(dtype, bits, 32, activations);
+        const MatrixFormat what = format(dtype, numbers, 32, activations);
         const Tensor x = zeros(dtype, 2, 64);
         set(x, 3, 1e-38F);
         const Tensor device_x = upload(x), y = poisoned(DType::f32, {2, 3});

@@ -7,12 +7,14 @@ namespace {
 
 class QuantizedLinearTest : public QuantizedTest {
  protected:
-  // Every dtype, width and treatment of x in turn; groups, k and the type of the scales at random.
+  // Every dtype, kind of number and treatment of x in turn; the type of the scales at random.
+  static constexpr int kNumFormats = 27;
   MatrixFormat format(int i, std::int64_t group_size) {
     MatrixFormat result;
+    const Numbers numbers = kNumbers[i / 3 % 3];
     result.dtype = kFloatTypes[i % 3];
-    result.quant = QuantFormat{i / 3 % 2 == 0 ? 4 : 8, group_size, kFloatTypes[rng() % 3]};
-    result.activations = kActivations[i / 6 % 3];
+    result.quant = numbers.format(group_size, kFloatTypes[rng() % 3]);
+    if (numbers.code == WeightCode::integer) result.activations = kActivations[i / 9 % 3];
     return result;
   }
   std::int64_t one_of(std::initializer_list<std::int64_t> values) {
@@ -21,7 +23,7 @@ class QuantizedLinearTest : public QuantizedTest {
 };
 
 TEST_P(QuantizedLinearTest, EqualsReference) {
-  for (int i = 0; i < 108; i++) {
+  for (int i = 0; i < 4 * kNumFormats; i++) {
     const std::int64_t group_size = one_of({1, 2, 6, 7, 8, 30, 32, 64, 128, 576, 1030});
     const std::int64_t k = group_size * (group_size > 128 ? one_of({1, 2}) : one_of({1, 2, 3, 9}));
     const std::int64_t m = one_of({1, 2, 3, 4, 5, 6, 7, 12, 13, 97});
@@ -37,14 +39,14 @@ TEST_P(QuantizedLinearTest, EqualsReference) {
 
 // The largest sums that a span can have: all of x at the same end, all weights far from their zeros.
 TEST_P(QuantizedLinearTest, ExtremesDoNotSaturate) {
-  for (int i = 0; i < 18; i++)
+  for (int i = 0; i < kNumFormats; i++)
     for (const std::int64_t k : {32, 512, 1024}) {
       const MatrixFormat what = format(i, k);
       Weights w = random_weights(*what.quant, 65, k);
-      const auto top = static_cast<std::uint8_t>((1 << what.quant->bits) - 1);
+      const Numbers numbers{what.quant->bits, what.quant->code};
       for (std::int64_t n = 0; n < 65; n++) {
-        std::memset(w.q.view().row<std::uint8_t>(n), n % 2 == 0 ? top : 0, static_cast<std::size_t>(k));
-        w.zeros.view().row<std::uint8_t>(n)[0] = n % 3 == 0 ? top : 0;
+        std::memset(w.q.view().row<std::uint8_t>(n), numbers.top(n % 2 != 0), static_cast<std::size_t>(k));
+        w.zeros.view().row<std::uint8_t>(n)[0] = n % 3 == 0 ? numbers.top() : 0;
       }
       const Tensor x = zeros(what.dtype, 7, k);
       for (std::int64_t j = 0; j < 7 * k; j++) set(x, j, j / k % 2 == 0 ? 3.0F : -3.0F);
@@ -57,7 +59,7 @@ TEST_P(QuantizedLinearTest, ExtremesDoNotSaturate) {
 // An element's bits do not depend on how many rows are computed with it, nor on how many threads compute.
 TEST_P(QuantizedLinearTest, RowsDoNotDependOnCompany) {
   ThreadPool one_thread(1);
-  for (int i = 0; i < 18; i++) {
+  for (int i = 0; i < kNumFormats; i++) {
     const std::int64_t group_size = i % 2 == 0 ? 64 : 606, k = group_size * 4, n = 97, max_rows = 210;
     const MatrixFormat what = format(i, group_size);
     const Tensor x = random(what.dtype, max_rows, k);
@@ -81,7 +83,7 @@ TEST_P(QuantizedLinearTest, RowsDoNotDependOnCompany) {
 TEST_P(QuantizedLinearTest, WhatIsNotFiniteStaysInItsRow) {
   const float bad[] = {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity(),
                        -std::numeric_limits<float>::infinity()};
-  for (int i = 0; i < 18; i++) {
+  for (int i = 0; i < kNumFormats; i++) {
     const MatrixFormat what = format(i, 32);
     Weights w = random_weights(*what.quant, 65, 96);
     for (std::int64_t g = 0; g < 65 * 3; g++) set(w.scales, g, 0.5F);
@@ -102,7 +104,7 @@ TEST_P(QuantizedLinearTest, WhatIsNotFiniteStaysInItsRow) {
 }
 
 TEST_P(QuantizedLinearTest, TinyAndZeroInputsAreZero) {
-  for (int i = 0; i < 18; i++) {
+  for (int i = 0; i < kNumFormats; i++) {
     const MatrixFormat what = format(i, 32);
     const Tensor x = zeros(what.dtype, 2, 64), y = random(DType::f32, 2, 3);
     set(x, 3, 1e-38F);
@@ -112,7 +114,7 @@ TEST_P(QuantizedLinearTest, TinyAndZeroInputsAreZero) {
 }
 
 TEST_P(QuantizedLinearTest, NoRowsIsNoWork) {
-  for (int i = 0; i < 18; i++) {
+  for (int i = 0; i < kNumFormats; i++) {
     const MatrixFormat what = format(i, 8);
     const PackedMatrix w = pack(what, random_weights(*what.quant, 8, 8));
     const Tensor x = random(what.dtype, 1, 8), y = zeros(DType::f32, 1, 8);

@@ -18,28 +18,30 @@ class QuantizedMatrixTest : public QuantizedTest {
 
 // Reading rows back through embed gives what was packed, in any pieces.
 TEST_P(QuantizedMatrixTest, KeepsEveryElement) {
-  for (const std::int32_t bits : {4, 8})
+  for (const Numbers numbers : kNumbers)
     for (const DType scales : kFloatTypes)
       for (const std::int64_t group_size : {1, 7, 32, 128, 1030})
         for (const std::int64_t n : {1, 64, 130}) {
-          const QuantFormat format{bits, group_size, scales};
+          const QuantFormat format = numbers.format(group_size, scales);
           const Weights w = random_weights(format, n, group_size * 2);
           PackedMatrix packed = make_packed_matrix(ctx, {DType::bf16, format}, n, group_size * 2);
           const std::int64_t cut = n / 3;
           pack_quantized_rows(ctx, w.rows(cut, n - cut), packed, cut);
           pack_quantized_rows(ctx, w.rows(0, cut), packed, 0);
           expect_close(read_back(packed), w.values(), 1e-7,
-                       fmt::format("{} bits, groups of {}, {} rows", bits, group_size, n));
+                       fmt::format("{} bits ({}), groups of {}, {} rows", numbers.bits,
+                                   static_cast<int>(numbers.code), group_size, n));
         }
 }
 
 TEST_P(QuantizedMatrixTest, BytesAreWhatIsAllocated) {
-  for (const std::int32_t bits : {4, 8})
+  for (const Numbers numbers : kNumbers)
     for (const std::int64_t n : {1, 100, 5000}) {
-      const MatrixFormat format{DType::bf16, QuantFormat{bits, 128, DType::f16}};
+      const MatrixFormat format{DType::bf16, numbers.format(128, DType::f16)};
+      const std::int64_t zero_bytes = numbers.code == WeightCode::integer ? 1 : 0;
       const PackedMatrix packed = make_packed_matrix(ctx, format, n, 512);
       EXPECT_EQ(packed.data.view().bytes(), packed_matrix_bytes(Device::cpu, format, n, 512));
-      EXPECT_EQ(packed.bytes(), (n + 63) / 64 * 64 * 512 / 128 * (128 * bits / 8 + 2 + 1));
+      EXPECT_EQ(packed.bytes(), (n + 63) / 64 * 64 * 512 / 128 * (128 * numbers.bits / 8 + 2 + zero_bytes));
     }
 }
 
@@ -85,6 +87,30 @@ TEST_P(QuantizedMatrixTest, QuantizeRowsKeepsZerosAndWhatIsNotANumber) {
       EXPECT_FLOAT_EQ(get(back, c), c == 64 + 5 ? -1.5F : 0.0F);
 }
 
+// All of them, each in every place of a word: subnormal, negative, -0.
+TEST_P(QuantizedMatrixTest, EveryFloatOfEightBitsMeetsEveryInput) {
+  constexpr std::int64_t kN = 256, kK = 8;
+  for (const DType dtype : kFloatTypes) {
+    const MatrixFormat format{dtype, QuantFormat{8, kK, DType::f32, WeightCode::e4m3}};
+    Weights w = random_weights(*format.quant, kN, kK);
+    for (std::int64_t n = 0; n < kN; n++) {
+      w.scales.view().as<float>()[n] = 1;
+      std::memset(w.q.view().row<std::uint8_t>(n), n % 128 == 127 ? 0 : static_cast<int>(n), kK);
+    }
+    PackedMatrix packed = make_packed_matrix(ctx, format, kN, kK);
+    pack_quantized_rows(ctx, {w.q, w.scales, {}}, packed, 0);
+    const ref::Matrix values = w.values();
+    for (const std::int64_t m : {1, 8, 16}) {  // the last unpacks into scratch
+      const Tensor x = zeros(dtype, m, kK), y = zeros(DType::f32, m, kN);
+      for (std::int64_t r = 0; r < m; r++) set(x, r * kK + r % kK, 1);
+      linear(ctx, x, packed, y);
+      for (std::int64_t r = 0; r < m; r++)
+        for (std::int64_t n = 0; n < kN; n++)
+          ASSERT_EQ(double{get(y, r * kN + n)}, values.at(n, r % kK)) << dtype_name(dtype) << ", code " << n;
+    }
+  }
+}
+
 TEST_P(QuantizedMatrixTest, WrongFormatsAndShapesAreRefused) {
   const auto make = [&](std::int32_t bits, std::int64_t group_size) {
     return make_packed_matrix(ctx, {DType::f32, QuantFormat{bits, group_size}}, 4, 64);
@@ -98,6 +124,12 @@ TEST_P(QuantizedMatrixTest, WrongFormatsAndShapesAreRefused) {
   EXPECT_THROW(pack_quantized_rows(ctx, w.rows(), floats, 0), CheckFailure);
   EXPECT_THROW(pack_rows(ctx, random(DType::f32, 3, 64), packed, 0), CheckFailure);
   EXPECT_THROW(quantize_rows(ctx, random(DType::f32, 3, 64), floats, 0), CheckFailure);
+  const QuantFormat e4m3{8, 32, DType::f32, WeightCode::e4m3};
+  PackedMatrix bytes = make_packed_matrix(ctx, {DType::f32, e4m3}, 4, 64);
+  EXPECT_THROW(quantize_rows(ctx, random(DType::f32, 3, 64), bytes, 0), CheckFailure);
+  EXPECT_THROW(make_packed_matrix(ctx, {DType::f32, e4m3, Activations::int8_per_group}, 4, 64), CheckFailure);
+  EXPECT_THROW(make_packed_matrix(ctx, {DType::f32, QuantFormat{4, 32, DType::f32, WeightCode::e4m3}}, 4, 64),
+               CheckFailure);
 }
 
 INSTANTIATE_FOR_ISAS(QuantizedMatrixTest);

@@ -84,6 +84,41 @@ TYPED_TEST(SixteenBits, EveryValueSurvivesTheRoundTrip) {
   }
 }
 
+TEST(EightBits, EveryValueDecodes) {
+  for (int bits = 0; bits < 256; bits++) {
+    const int exponent = bits / 8 % 16, mantissa = bits % 8;
+    const double magnitude = exponent == 15 && mantissa == 7 ? NAN
+                             : exponent == 0                 ? std::ldexp(mantissa, -9)
+                                                             : std::ldexp(8 + mantissa, exponent - 10);
+    const double expected = bits < 128 ? magnitude : -magnitude;
+    const f8_e4m3_t value{static_cast<std::uint8_t>(bits)};
+    ASSERT_TRUE(same(to_float(value), expected)) << bits;
+    const f8_e4m3_t back = from_float<f8_e4m3_t>(to_float(value));
+    if (std::isnan(expected))
+      ASSERT_EQ(back.bits & 0x7f, 0x7f);
+    else
+      ASSERT_EQ(back.bits, bits);
+  }
+}
+
+// Of neighbours the nearer one, and in the middle the even one; beyond the last one itself.
+TEST(EightBits, FloatsRoundToTheNearest) {
+  for (int bits = 0; bits < 0x7e; bits++) {
+    const auto low = f8_e4m3_t{static_cast<std::uint8_t>(bits)},
+               high = f8_e4m3_t{static_cast<std::uint8_t>(bits + 1)};
+    const float middle = (to_float(low) + to_float(high)) / 2;
+    const auto rounded = [](float value) { return from_float<f8_e4m3_t>(value).bits; };
+    ASSERT_EQ(rounded(middle), bits % 2 == 0 ? low.bits : high.bits);
+    ASSERT_EQ(rounded(std::nextafter(middle, -INFINITY)), low.bits);
+    ASSERT_EQ(rounded(std::nextafter(middle, INFINITY)), high.bits);
+    ASSERT_EQ(rounded(-std::nextafter(middle, INFINITY)), high.bits | 0x80);
+  }
+  for (const float large : {448.0F, 449.0F, 464.0F, 1e30F, INFINITY}) {
+    EXPECT_EQ(to_float(from_float<f8_e4m3_t>(large)), 448);
+    EXPECT_EQ(to_float(from_float<f8_e4m3_t>(-large)), -448);
+  }
+}
+
 // Each midpoint between two neighbours, and the floats right beside it: where rounding can go wrong.
 TYPED_TEST(SixteenBits, MidpointsRoundToEvenAndTheirNeighboursToTheNearest) {
   constexpr Format kFormat = FormatOf<TypeParam>::kFormat;

@@ -1,4 +1,4 @@
-// Integers into the blocks of quantized_layout.h, and out of them.
+// Quantised weights into the blocks of quantized_layout.h, and out of them.
 #include <algorithm>
 #include <cstring>
 
@@ -80,12 +80,13 @@ void pack_span(const QuantizedLayout& layout, const QuantizedRows& source, const
                  std::min(tile_len, count - begin), layout.format.bits, words + r);
   const auto scale_bytes = static_cast<std::int64_t>(dtype_bytes(layout.format.scale_dtype));
   char* scales = span + layout.words_bytes() + part.row_in_block * scale_bytes;
-  char* zeros = span + layout.span_bytes() - kBlockColumns + part.row_in_block;
-  for (std::int64_t r = 0; r < part.num_rows; r++) {
-    const std::int64_t row = part.source_row + r;
-    put_scale(source.scales.row<float>(row)[group], layout.format.scale_dtype, scales + r * scale_bytes);
-    zeros[r] = static_cast<char>(source.zeros.row<std::uint8_t>(row)[group]);
-  }
+  for (std::int64_t r = 0; r < part.num_rows; r++)
+    put_scale(source.scales.row<float>(part.source_row + r)[group], layout.format.scale_dtype,
+              scales + r * scale_bytes);
+  if (layout.zeros_bytes() == 0) return;
+  char* zeros = span + layout.span_bytes() - layout.zeros_bytes() + part.row_in_block;
+  for (std::int64_t r = 0; r < part.num_rows; r++)
+    zeros[r] = static_cast<char>(source.zeros.row<std::uint8_t>(part.source_row + r)[group]);
 }
 
 }  // namespace
@@ -110,6 +111,7 @@ void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& ma
 void unpack_quantized_row(const PackedMatrix& matrix, std::int64_t row, float* y) {
   const QuantizedLayout layout(*matrix.format.quant, matrix.k);
   const std::int32_t bits = layout.format.bits, mask = (1 << bits) - 1;
+  const bool integers = layout.format.code == WeightCode::integer;
   const std::int64_t column = row % kBlockColumns;
   const auto scale_bytes = static_cast<std::int64_t>(dtype_bytes(layout.format.scale_dtype));
   const char* span =
@@ -117,13 +119,15 @@ void unpack_quantized_row(const PackedMatrix& matrix, std::int64_t row, float* y
   for (std::int64_t s = 0; s < layout.num_spans(); s++, span += layout.span_bytes()) {
     const float scale =
         get_scale(layout.format.scale_dtype, span + layout.words_bytes() + column * scale_bytes);
-    const std::int32_t zero = static_cast<std::uint8_t>(span[layout.span_bytes() - kBlockColumns + column]);
+    const std::int32_t zero =
+        integers ? static_cast<std::uint8_t>(span[layout.span_bytes() - layout.zeros_bytes() + column]) : 0;
     const std::int64_t count = layout.span_inputs(s % layout.spans_per_group);
     for (std::int64_t i = 0; i < count; i++) {
       const std::int64_t word = i / layout.inputs_per_word, in_word = i % layout.inputs_per_word;
       const char byte = span[(word * kBlockColumns + column) * 4 + kInputByte[in_word % 4]];
       const std::int32_t q = (static_cast<std::uint8_t>(byte) >> (in_word / 4 * bits)) & mask;
-      *y++ = static_cast<float>(q - zero) * scale;
+      *y++ = scale *
+             (integers ? static_cast<float>(q - zero) : to_float(f8_e4m3_t{static_cast<std::uint8_t>(byte)}));
     }
   }
 }

@@ -114,7 +114,7 @@ void add_span_on_tiles(const QuantizedMatmul& m, const Span& span) {
 template <int kBits>
 void int8_multiply_on_tiles(const QuantizedMatmul& m) {
   if (m.num_rows <= kPackedRows || m.span_len % kTileBytes != 0)
-    return multiply_spans(m, add_span<Int8Dots<kBits>, kBits>);
+    return multiply_spans(m, add_span<Int8Dots<kBits>, Int<kBits>>);
   configure_tiles(2 * kTile);
   multiply_spans(m, add_span_on_tiles<kBits>);
   _tile_release();

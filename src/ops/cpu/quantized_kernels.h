@@ -24,7 +24,8 @@ struct QuantizedMatmul {
   std::int64_t num_spans = 0;
   std::int64_t words_bytes = 0;  // of a span
   std::int64_t span_bytes = 0;
-  float* y = nullptr;  // [num_rows, ...]
+  std::int64_t zeros_bytes = 0;  // of a span, at its end
+  float* y = nullptr;            // [num_rows, ...]
   std::int64_t y_stride = 0;
   std::int64_t num_rows = 0;
   std::int64_t first_column = 0;  // a multiple of kBlockColumns
@@ -36,14 +37,16 @@ struct QuantizedMatmul {
   void* panel = nullptr;            // scratch [span_len, kBlockColumns] of x's type
 };
 
-// Index of 4 and 8 bits in the tables below.
+// Index of integers of 4 and 8 bits in the tables below, and of floats of 8.
 constexpr int bits_idx(std::int32_t bits) {
   return bits / 8;
 }
+inline constexpr int kE4m3Idx = 2;
+inline constexpr int kNumCodes = 3;
 
 struct QuantizedKernels {
   // x in floats: f32, or bf16 where the matrix is of bf16 and Kernels::bf16_dot.
-  void (*matmul[kNumFloatTypes][2])(const QuantizedMatmul&);  // [dtype of the matrix][bits]
+  void (*matmul[kNumFloatTypes][kNumCodes])(const QuantizedMatmul&);  // [dtype of the matrix][code]
   // x in int8, each four inputs of a word in the order of their bytes.
   void (*int8_matmul[2])(const QuantizedMatmul&);  // [bits]
   // int8_matmul reads x, but nothing more, up to the next multiple of so many rows.

@@ -24,6 +24,7 @@ QuantizedMatmul whole_matmul(const QuantizedInputs& x, const PackedMatrix& w, co
   all.num_spans = layout.num_spans();
   all.words_bytes = layout.words_bytes();
   all.span_bytes = layout.span_bytes();
+  all.zeros_bytes = layout.zeros_bytes();
   all.fetch_distance = kFetchBytes;
   return all;
 }
@@ -47,8 +48,8 @@ void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View
   const QuantizedLayout layout(*w.format.quant, w.k);
   const QuantizedKernels& k = quantized_kernels(ctx.cpu_isa);
   const QuantizedInputs inputs = quantized_inputs(ctx, x, w, layout);
-  const int bits = bits_idx(layout.format.bits);
-  const auto kernel = inputs.dtype == DType::i8 ? k.int8_matmul[bits] : k.matmul[dtype_idx(w.dtype())][bits];
+  const auto kernel = inputs.dtype == DType::i8 ? k.int8_matmul[bits_idx(layout.format.bits)]
+                                                : k.matmul[dtype_idx(w.dtype())][layout.code_idx()];
 
   QuantizedMatmul all = whole_matmul(inputs, w, layout);
   all.y_stride = y.row_stride;

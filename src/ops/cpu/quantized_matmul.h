@@ -11,11 +11,11 @@ namespace {
 inline constexpr std::int64_t kWordVectorBytes = static_cast<std::int64_t>(sizeof(VecInt));
 inline constexpr std::int64_t kWordLineBytes = kBlockColumns * 4;  // a step of words of all columns
 // Eight bits for int8: nothing to unpack.
-template <class Dots, int kBits>
-inline constexpr bool kWordsAreOperands = Dots::kPair * kBits == 32;
+template <class Dots, class Code>
+inline constexpr bool kWordsAreOperands = Dots::kPair * Code::kBits == 32;
 // Rows of a tile whose weights come as words: to be unpacked they need registers.
-template <class Dots, int kBits>
-inline constexpr int kPackedTileRows = kWordsAreOperands<Dots, kBits> ? Dots::kTileRows : 4;
+template <class Dots, class Code>
+inline constexpr int kPackedTileRows = kWordsAreOperands<Dots, Code> ? Dots::kTileRows : 4;
 // Up to here unpacking again for each tile costs less than a way through the panel.
 inline constexpr std::int64_t kPackedRows = 8;
 
@@ -37,7 +37,7 @@ inline void open_span(const QuantizedMatmul& m, const char* data, Span& span) {
   span.words = data;
   const char* scales = data + m.words_bytes;
   const char* end = data + m.span_bytes;
-  const char* zeros = end - kBlockColumns;
+  const char* zeros = end - m.zeros_bytes;
   for (const char* line = scales; line < end; line += 64) __builtin_prefetch(line + m.fetch_distance);
   if (m.scale_dtype == DType::f16)
     read_scales<f16_t>(scales, span.scales);
@@ -45,15 +45,16 @@ inline void open_span(const QuantizedMatmul& m, const char* data, Span& span) {
     read_scales<bf16_t>(scales, span.scales);
   else
     read_scales<float>(scales, span.scales);
+  if (m.zeros_bytes == 0) return;
   for (std::int64_t c = 0; c < kBlockColumns; c++) span.zeros[c] = static_cast<std::uint8_t>(zeros[c]);
 }
 
 // Where a tile's weights lie: as words, or unpacked in the panel. `kOperands` of them are in one vector.
-template <class Dots, int kBits>
+template <class Dots, class Code>
 struct Packed {
-  static constexpr int kOperands = 32 / kBits / Dots::kPair;
+  static constexpr int kOperands = 32 / Code::kBits / Dots::kPair;
   static typename Dots::Operand operand(VecInt words, int i, VecInt zero) {
-    return Dots::template operand<kBits>(words, i * Dots::kPair, zero);
+    return Dots::template operand<Code>(words, i * Dots::kPair, zero);
   }
 };
 template <class Dots>
@@ -160,10 +161,10 @@ Walk<Dots> walk_of_rows(const QuantizedMatmul& m, const Span& span, std::int64_t
 }
 
 // Few rows: the weights as they come, again for each tile.
-template <class Dots, int kBits, int kRows>
+template <class Dots, class Code, int kRows>
 void add_packed_tile(const QuantizedMatmul& m, const Span& span, std::int64_t row, std::int64_t num_rows) {
   if (num_rows < kRows) {
-    if constexpr (kRows > 1) add_packed_tile<Dots, kBits, kRows - 1>(m, span, row, num_rows);
+    if constexpr (kRows > 1) add_packed_tile<Dots, Code, kRows - 1>(m, span, row, num_rows);
     return;
   }
   constexpr int kVectors = kRows == 1 ? kOneRowVectors : Dots::kVectors;
@@ -173,14 +174,14 @@ void add_packed_tile(const QuantizedMatmul& m, const Span& span, std::int64_t ro
   walk.fetch_distance = row == 0 ? m.fetch_distance : 0;
   for (std::int64_t column = 0; column < kBlockColumns; column += kVectors * kLanes) {
     walk.w = span.words + column * 4;
-    add_tile<Dots, Packed<Dots, kBits>, kRows, kVectors>(m, span, walk, row, column);
+    add_tile<Dots, Packed<Dots, Code>, kRows, kVectors>(m, span, walk, row, column);
   }
 }
 
 // The panel holds strips of kVectors vectors of columns, one behind the other.
-template <class Dots, int kBits>
+template <class Dots, class Code>
 void unpack(const QuantizedMatmul& m, const Span& span) {
-  using Source = Packed<Dots, kBits>;
+  using Source = Packed<Dots, Code>;
   char* to = static_cast<char*>(m.panel);
   for (std::int64_t strip = 0; strip < kBlockColumns; strip += Dots::kVectors * kLanes) {
     VecInt zeros[Dots::kVectors];
@@ -225,15 +226,15 @@ void for_tiles(std::int64_t num_rows, const Add& add) {
   }
 }
 
-template <class Dots, int kBits>
+template <class Dots, class Code>
 void add_span(const QuantizedMatmul& m, const Span& span) {
-  if (kWordsAreOperands<Dots, kBits> || m.num_rows <= kPackedRows) {
-    constexpr int kTileRows = kPackedTileRows<Dots, kBits>;
+  if (kWordsAreOperands<Dots, Code> || m.num_rows <= kPackedRows) {
+    constexpr int kTileRows = kPackedTileRows<Dots, Code>;
     for_tiles<kTileRows>(m.num_rows, [&](std::int64_t row, std::int64_t num_rows) {
-      add_packed_tile<Dots, kBits, kTileRows>(m, span, row, num_rows);
+      add_packed_tile<Dots, Code, kTileRows>(m, span, row, num_rows);
     });
-  } else if constexpr (!kWordsAreOperands<Dots, kBits>) {
-    unpack<Dots, kBits>(m, span);
+  } else if constexpr (!kWordsAreOperands<Dots, Code>) {
+    unpack<Dots, Code>(m, span);
     for (std::int64_t column = 0; column < kBlockColumns; column += Dots::kVectors * kLanes)
       for_tiles<Dots::kTileRows>(m.num_rows, [&](std::int64_t row, std::int64_t num_rows) {
         add_unpacked_tile<Dots, Dots::kTileRows>(m, span, row, num_rows, column);
@@ -262,7 +263,7 @@ void multiply_spans(const QuantizedMatmul& m, const AddSpan& add_span) {
   const char* data = m.w + m.first_column / kBlockColumns * m.num_spans * m.span_bytes;
   for (std::int64_t first = m.first_column; first < m.end_column; first += kBlockColumns) {
     for (std::int64_t i = 0; i < m.num_rows * kBlockColumns; i += kLanes) store(m.totals + i, Vec{});
-    Span span;
+    Span span{};
     for (span.idx = 0; span.idx < m.num_spans; span.idx++, data += m.span_bytes) {
       open_span(m, data, span);
       add_span(m, span);
@@ -271,9 +272,9 @@ void multiply_spans(const QuantizedMatmul& m, const AddSpan& add_span) {
   }
 }
 
-template <class Dots, int kBits>
+template <class Dots, class Code>
 void multiply_quantized(const QuantizedMatmul& m) {
-  multiply_spans(m, add_span<Dots, kBits>);
+  multiply_spans(m, add_span<Dots, Code>);
 }
 
 }  // namespace

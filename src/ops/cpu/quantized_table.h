@@ -15,16 +15,17 @@ using DotsOf = std::conditional_t<kBf16Dot && std::is_same_v<W, bf16_t>, Bf16Dot
 constexpr QuantizedKernels make_quantized_kernels() {
   QuantizedKernels k{};
   const auto for_type = [&]<class T>(int i, T) {
-    k.matmul[i][bits_idx(4)] = multiply_quantized<DotsOf<T>, 4>;
-    k.matmul[i][bits_idx(8)] = multiply_quantized<DotsOf<T>, 8>;
+    k.matmul[i][bits_idx(4)] = multiply_quantized<DotsOf<T>, Int<4>>;
+    k.matmul[i][bits_idx(8)] = multiply_quantized<DotsOf<T>, Int<8>>;
+    k.matmul[i][kE4m3Idx] = multiply_quantized<DotsOf<T>, E4m3>;
     k.largest_magnitude[i] = largest_magnitude<T>;
     k.round_to_int8[i] = round_to_int8<T>;
   };
   for_type(dtype_idx(DType::f32), float{});
   for_type(dtype_idx(DType::bf16), bf16_t{});
   for_type(dtype_idx(DType::f16), f16_t{});
-  k.int8_matmul[bits_idx(4)] = multiply_quantized<Int8Dots<4>, 4>;
-  k.int8_matmul[bits_idx(8)] = multiply_quantized<Int8Dots<8>, 8>;
+  k.int8_matmul[bits_idx(4)] = multiply_quantized<Int8Dots<4>, Int<4>>;
+  k.int8_matmul[bits_idx(8)] = multiply_quantized<Int8Dots<8>, Int<8>>;
   k.int8_multiply_adds = int8_multiply_adds;
   return k;
 }

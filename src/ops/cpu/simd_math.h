@@ -46,6 +46,11 @@ inline Vec larger(Vec a, Vec b) {
   return a > b ? a : b;
 }
 
+// The smaller one; b where one is NaN.
+inline Vec smaller(Vec a, Vec b) {
+  return a < b ? a : b;
+}
+
 template <int kDistance>
 Vec lanes_swapped(Vec v) {
   VecInt from;

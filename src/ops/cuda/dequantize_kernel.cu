@@ -16,11 +16,23 @@ __device__ float scale_at(const QuantizedMatrixPointers& w, std::int64_t at) {
   return static_cast<const float*>(w.scales())[at];
 }
 
-// Eight inputs of a row; `high`: the upper halves of 8 bits.
+// Input i of eight. The bits of E4M3 as exponent and mantissa of a float are too small by the difference of
+// the biases.
+__device__ float e4m3_at(std::uint32_t first, std::uint32_t last, int i) {
+  const std::uint32_t byte = (i < 4 ? first : last) >> (8 * e4m3_byte(i % 4));
+  return __uint_as_float((byte & 0x80U) << 24 | (byte & 0x7fU) << 20) * 0x1p120F;
+}
+
+// Eight inputs of a row. `high`: the upper halves of integers of 8 bits, the last four of E4M3.
 __device__ void dequantize_piece(const QuantizedMatrixPointers& w, std::int64_t row, std::int64_t group,
                                  std::uint32_t low, std::uint32_t high, float (&values)[8]) {
   const std::int64_t at = w.layout.scale_index(row, group);
   const float scale = scale_at(w, at);
+  if (w.layout.code == WeightCode::e4m3) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) values[i] = e4m3_at(low, high, i) * scale;
+    return;
+  }
   const int zero = static_cast<const std::uint8_t*>(w.zeros())[at], rotation = w.layout.rotation();
 #pragma unroll
   for (int i = 0; i < 8; i++) {

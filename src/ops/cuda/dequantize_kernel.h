@@ -3,7 +3,7 @@
 
 namespace lmdeploy::ops::cuda {
 
-// Rows of a quantised matrix as floats: (q - zero) * scale, rounded to f32 and then to y's type.
+// Rows of a quantised matrix as floats: (q - zero) * scale or q * scale, rounded to f32 and then to y's type.
 
 // Rows ids[i]. ids: [num_rows] on the device; y: [num_rows, k].
 cudaError_t launch_dequantize_rows(const QuantizedMatrixPointers& w, const std::int32_t* ids,

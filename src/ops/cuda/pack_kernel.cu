@@ -21,6 +21,17 @@ __device__ void pack_piece(const std::uint8_t* q, std::int64_t count, int rotati
   high = __funnelshift_l(high, high, rotation);
 }
 
+// The same of E4M3: the first four inputs and the last.
+__device__ void pack_e4m3_piece(const std::uint8_t* q, std::int64_t count, std::uint32_t& first,
+                                std::uint32_t& last) {
+  first = last = 0;
+#pragma unroll
+  for (int i = 0; i < 8; i++) {
+    const std::uint32_t value = i < count ? q[i] : 0;
+    (i < 4 ? first : last) |= value << (8 * e4m3_byte(i % 4));
+  }
+}
+
 // A thread for each piece of a row, counted as the words lie: consecutive threads write consecutive words and
 // read 32 bytes of a row together.
 __global__ void pack_words(const PackSource source, const QuantizedMatrixPointers matrix,
@@ -40,8 +51,12 @@ __global__ void pack_words(const PackSource source, const QuantizedMatrixPointer
                      in_group = piece * kPieceInputs % layout.padded_group();
   const bool any = group < layout.num_groups() && in_group < layout.group_size;
   const std::uint8_t* q = source.q + (row - first_row) * layout.k + group * layout.group_size + in_group;
+  const std::int64_t count = any ? layout.group_size - in_group : 0;
   std::uint32_t low, high;
-  pack_piece(q, any ? layout.group_size - in_group : 0, layout.rotation(), low, high);
+  if (layout.code == WeightCode::e4m3)
+    pack_e4m3_piece(q, count, low, high);
+  else
+    pack_piece(q, count, layout.rotation(), low, high);
   std::uint32_t* word = static_cast<std::uint32_t*>(matrix.data) + layout.word_index(row, piece);
   word[0] = low;
   if (layout.bits == 8) word[1] = high;
@@ -61,7 +76,8 @@ __global__ void pack_scales(const PackSource source, const QuantizedMatrixPointe
     reinterpret_cast<__nv_bfloat16*>(scales)[at] = from_float<__nv_bfloat16>(source.scales[idx]);
   else
     reinterpret_cast<float*>(scales)[at] = source.scales[idx];
-  data[matrix.layout.zeros_offset() + at] = static_cast<char>(source.zeros[idx]);
+  if (matrix.layout.has_zeros())
+    data[matrix.layout.zeros_offset() + at] = static_cast<char>(source.zeros[idx]);
 }
 
 struct Grid {

@@ -3,11 +3,11 @@
 
 namespace lmdeploy::ops::cuda {
 
-// Rows of integers on the device, without gaps. See quant/quantized_rows.h.
+// Rows of quantised weights on the device, without gaps. See quant/quantized_rows.h.
 struct PackSource {
   const std::uint8_t* q = nullptr;      // [num_rows, k]
   const float* scales = nullptr;        // [num_rows, num_groups]
-  const std::uint8_t* zeros = nullptr;  // [num_rows, num_groups]
+  const std::uint8_t* zeros = nullptr;  // [num_rows, num_groups]; not read where the matrix has none
   std::int64_t num_rows = 0;
 };
 

@@ -37,7 +37,7 @@ void for_slices(const Ctx& ctx, std::int64_t num_rows, std::int64_t row_bytes, c
   CUDA_CHECK(cudaStreamSynchronize(stream_of(ctx)));
 }
 
-// Integers of a slice, on the card.
+// Numbers of a slice, on the card.
 struct Slice {
   View q, scales, zeros;
 
@@ -96,7 +96,7 @@ void pack_quantized_rows(Ctx& ctx, const QuantizedRows& source, PackedMatrix& ma
     const Slice slice(ctx, to.layout, count);
     copy_rows(ctx, source.q.rows(row, count), slice.q.data);
     copy_rows(ctx, source.scales.rows(row, count), slice.scales.data);
-    copy_rows(ctx, source.zeros.rows(row, count), slice.zeros.data);
+    if (to.layout.has_zeros()) copy_rows(ctx, source.zeros.rows(row, count), slice.zeros.data);
     CUDA_CHECK(launch_pack(slice.source(), to, first_row + row, stream_of(ctx)));
   });
 }

@@ -14,6 +14,17 @@ Matrix dequantize(const Matrix& q, const Matrix& scales, const Matrix& zeros) {
   return w;
 }
 
+Matrix decode_e4m3(const Matrix& codes) {
+  Matrix y(codes.num_rows, codes.num_columns);
+  for (std::size_t i = 0; i < codes.values.size(); i++) {
+    const int code = static_cast<int>(codes.values[i]), exponent = code / 8 % 16, mantissa = code % 8;
+    const double magnitude =
+        exponent == 0 ? std::ldexp(mantissa, -9) : std::ldexp(8 + mantissa, exponent - 7 - 3);
+    y.values[i] = code >= 128 ? -magnitude : magnitude;
+  }
+  return y;
+}
+
 Matrix rounded_to_int8(const Matrix& x, std::int64_t group_size) {
   Matrix y(x.num_rows, x.num_columns);
   for (std::int64_t r = 0; r < x.num_rows; r++)

@@ -2,6 +2,7 @@
 
 #include <map>
 
+#include "cli/byte_size.h"
 #include "cli/compatibility.h"
 #include "cli/device_choice.h"
 
@@ -14,7 +15,8 @@ constexpr auto kValue = DeclaredOption::Kind::value;
 constexpr DeclaredOption kAccepted[] = {
     {"--batch-size", kValue, "samples pass one at a time: more at once would not be faster"},
     {"--max-memory", kValue,
-     "samples between layers lie in files, which the system keeps in memory as it has room"},
+     "samples between layers lie on the card, or in files, which the system keeps in memory as it has room; "
+     "--memory-limit bounds what is taken of a card"},
     {"--calib-image", kValue, "of vision models"},
 };
 
@@ -73,7 +75,15 @@ void add_lite_options(CLI::App& app, LiteOptions& options) {
       ->option_text("N")
       ->check(CLI::Range(1, 4096));
   add_accepted_options(app, kAccepted);
-  add_device_option(app, options.device, "Where to compute: auto or cpu; cuda is not built yet");
+  add_device_option(app, options.device,
+                    "Where to compute: cuda (an NVIDIA card), cpu, or auto, which is cuda where that is "
+                    "possible; `lmdeploy check_env` says what it lacks (auto)");
+  app.add_option(
+         "--memory-limit", options.memory_limit,
+         "At most so much of the card's memory, as vendors count it: 24GB is 24 GiB; default: what is "
+         "free there")
+      ->option_text("SIZE")
+      ->check(memory_size_problem);
   app.add_flag("--trust-remote-code")->group("");
 }
 

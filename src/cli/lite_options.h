@@ -18,6 +18,7 @@ struct LiteOptions {
   bool resume = false;
   int num_threads = 0;  // 0: all usable CPUs
   std::string device = "auto";
+  std::string memory_limit;  // of the card; empty: none
 
   std::int32_t w_bits = 4;
   std::int64_t w_group_size = 128;

@@ -1,8 +1,12 @@
 #include "cli/lite_run.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/format_bytes.h"
 #include "base/log.h"
+#include "cli/byte_size.h"
+#include "cli/device_choice.h"
 #include "cli/interrupts.h"
 #include "cli/lite_evaluation.h"
 #include "cli/lite_progress.h"
@@ -10,7 +14,6 @@
 #include "cli/model_source.h"
 #include "cli/say.h"
 #include "cli/stopwatch.h"
-#include "cli/usage_error.h"
 #include "model/compute_context.h"
 #include "quantize/output_folder.h"
 #include "quantize/pipeline.h"
@@ -39,12 +42,13 @@ class LiteRun {
  public:
   explicit LiteRun(const LiteOptions& options)
       : options_(options),
+        device_(find_device(options.device)),
         recipe_(options.recipe()),
         folder_(find_model(options.model).folder),
         config_(load_hf_config(folder_)),
         source_{config_, get_architecture(config_, folder_), std::make_shared<Checkpoint>(folder_),
                 config_.dtype},
-        compute_(Device::cpu, options.num_threads) {}
+        compute_(device_, options.num_threads) {}
 
   void run() {
     check_recipe(source_, recipe_, options_.samples);
@@ -68,6 +72,7 @@ class LiteRun {
     return {{"command", options_.command},
             {"model", fs::canonical(folder_).string()},
             {"model_bytes", source_.checkpoint->total_bytes()},
+            {"device", device_ == Device::cpu ? "cpu" : "cuda"},
             {"w_bits", recipe_.bits},
             {"w_group_size", recipe_.group_size},
             {"w_sym", recipe_.symmetric},
@@ -85,7 +90,15 @@ class LiteRun {
                     [&](const PipelineProgress& state) {
                       progress.update(state);
                       if (interrupts.take()) throw Interrupted();
-                    });
+                    },
+                    {.device_bytes = device_bytes()});
+  }
+
+  // Of a card, that may be taken.
+  std::int64_t device_bytes() const {
+    if (device_ == Device::cpu) return 0;
+    const std::int64_t free = free_card_bytes();
+    return options_.memory_limit.empty() ? free : std::min(free, parse_memory_size(options_.memory_limit));
   }
 
   QuantizationReport start_report(const WorkFolder& work) const {
@@ -132,6 +145,7 @@ class LiteRun {
   }
 
   const LiteOptions& options_;
+  Device device_;
   Recipe recipe_;
   fs::path folder_;
   HfConfig config_;
@@ -144,9 +158,6 @@ class LiteRun {
 
 int run_lite(const LiteOptions& options) {
   init_log(options.model.log_level);
-  if (options.device == "cuda")
-    throw UsageError("not built yet: --device cuda of `lmdeploy lite`",
-                     "Leave it out: models are quantised on the CPU, and the result runs on a card.");
   try {
     LiteRun(options).run();
     return 0;

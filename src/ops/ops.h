@@ -99,6 +99,31 @@ void cast(Ctx& ctx, const View& x, const View& y);
 // y[:, j] = x[:, order[j]]. x: [m, k]; order: [n] i32, each below k; y: [m, n] of x's dtype.
 void gather_columns(Ctx& ctx, const View& x, const View& order, const View& y);
 
+// y = a b^T, or y += a b^T, of two matrices that are both computed: nothing is packed ahead. a: [m, k]; b:
+// [n, k] of a's dtype, f32, bf16 or f16; y: [m, n] f32. Sums are f32, of f32 products (no TF32).
+void matmul(Ctx& ctx, const View& a, const View& b, const View& y, bool accumulate = false);
+
+// y[j, i] = x[i, j]. x: [m, k]; y: [k, m] of x's dtype, f32, bf16 or f16; they do not overlap.
+void transpose(Ctx& ctx, const View& x, const View& y);
+
+// y = a - b, rounded to the one dtype of all three, f32, bf16 or f16. [m, k]; y may be a or b.
+void subtract(Ctx& ctx, const View& a, const View& b, const View& y);
+
+// y[i, j] = x[i, j] * factors[j]. x and y: [m, k] f32, y may be x; factors: [k] f32.
+void multiply_columns(Ctx& ctx, const View& x, const View& factors, const View& y);
+
+// What activations come to, channel by channel, in memory of the device; zeros before the first tokens.
+struct ChannelStatistics {
+  View abs_max;     // [k] f32: the largest |x|
+  View abs_sum;     // [2, k] f32: the sum of |x|, and what its rounding has left out of it (Kahan 1965)
+  View not_finite;  // [k] i32: elements that are infinite or NaN; they count nowhere else
+};
+// Adds m tokens. x: [m, k] f32, bf16 or f16.
+void add_channel_statistics(Ctx& ctx, const View& x, const ChannelStatistics& statistics);
+
+// sums[i] = sum over j of x[i, j]^2, in double. x: [m, n] f32.
+void row_squares(Ctx& ctx, const View& x, std::span<double> sums);
+
 // logprobs[i] = log_softmax(logits[i])[targets[i]], accumulated in double. A target of -1 is passed over and
 // leaves 0. logits: [m, v] f32.
 void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,

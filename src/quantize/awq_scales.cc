@@ -3,14 +3,30 @@
 #include <algorithm>
 #include <cmath>
 
+#include "ops/ops.h"
+#include "quantize/contexts.h"
+
 namespace lmdeploy {
 namespace {
 
 constexpr double kSmallest = 1e-4;  // of a scale, and of a factor of it: LMDeploy's bound
 
+// Of the weights of one group, [n, group_size], to the sums of its inputs.
+void add_relative_sizes(const View& weight, double* sums) {
+  const std::int64_t group_size = weight.dim(1);
+  for (std::int64_t row = 0; row < weight.dim(0); row++) {
+    const float* values = weight.row<float>(row);
+    float largest = 0;
+    for (std::int64_t i = 0; i < group_size; i++) largest = std::max(largest, std::abs(values[i]));
+    if (largest == 0) continue;
+    for (std::int64_t i = 0; i < group_size; i++)
+      sums[i] += static_cast<double>(std::abs(values[i]) / largest);
+  }
+}
+
 }  // namespace
 
-std::vector<float> relative_weight_sizes(std::span<const View> weights, std::int64_t group_size) {
+std::vector<float> relative_weight_sizes(Ctx& ctx, std::span<const View> weights, std::int64_t group_size) {
   const std::int64_t k = weights.front().dim(1);
   CHECK(k % group_size == 0, "groups of {} in {} inputs", group_size, k);
   std::vector<double> sums(static_cast<std::size_t>(k));
@@ -18,17 +34,10 @@ std::vector<float> relative_weight_sizes(std::span<const View> weights, std::int
   for (const View& weight : weights) {
     CHECK(weight.dim(1) == k, "linears of one input with {} and {} inputs", k, weight.dim(1));
     num_rows += weight.dim(0);
-    for (std::int64_t row = 0; row < weight.dim(0); row++) {
-      const float* values = weight.row<float>(row);
-      for (std::int64_t first = 0; first < k; first += group_size) {
-        float largest = 0;
-        for (std::int64_t i = first; i < first + group_size; i++)
-          largest = std::max(largest, std::abs(values[i]));
-        if (largest == 0) continue;
-        for (std::int64_t i = first; i < first + group_size; i++)
-          sums[static_cast<std::size_t>(i)] += static_cast<double>(std::abs(values[i]) / largest);
-      }
-    }
+    ctx.pool->parallel_for(k / group_size, [&](std::int64_t group, int) {
+      const std::int64_t first = group * group_size;
+      add_relative_sizes(weight.columns(first, group_size), sums.data() + first);
+    });
   }
   std::vector<float> result;
   for (const double sum : sums) result.push_back(static_cast<float>(sum / static_cast<double>(num_rows)));
@@ -54,12 +63,11 @@ std::vector<float> balanced_scales(std::span<const float> input_sizes, std::span
   return result;
 }
 
-void multiply_columns(Ctx& ctx, const View& weight, std::span<const float> factors) {
-  CHECK(weight.dim(1) == std::ssize(factors), "{} factors for {} columns", factors.size(), weight.dim(1));
-  ctx.pool->parallel_for(weight.dim(0), [&](std::int64_t row, int) {
-    float* values = weight.row<float>(row);
-    for (const float factor : factors) *values++ *= factor;
-  });
+void multiply_columns(Ctx& ctx, const View& matrix, std::span<const float> factors) {
+  CHECK(matrix.dim(1) == std::ssize(factors), "{} factors for {} columns", factors.size(), matrix.dim(1));
+  const Workspace::Scope scope(*ctx.workspace);
+  const View host(const_cast<float*>(factors.data()), DType::f32, {std::ssize(factors)});  // only read
+  ops::multiply_columns(ctx, matrix, on_device(ctx, host), matrix);
 }
 
 void divide_rows(Ctx& ctx, const View& weight, std::span<const float> divisors) {

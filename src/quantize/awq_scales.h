@@ -10,7 +10,7 @@
 namespace lmdeploy {
 
 // Of each input: the mean over all rows of all `weights` of |w| over the largest |w| in its group.
-std::vector<float> relative_weight_sizes(std::span<const View> weights /* [n, k] f32 */,
+std::vector<float> relative_weight_sizes(Ctx& ctx, std::span<const View> weights /* [n, k] f32 */,
                                          std::int64_t group_size);
 
 // s = x^ratio / w^(1 - ratio), divided by sqrt(max s * min s). x: [k], how large each input is; w: [k],
@@ -23,7 +23,8 @@ inline std::vector<float> rule_scales(std::span<const float> input_max, std::spa
   return balanced_scales(input_max, weight_sizes, 0.5);
 }
 
-void multiply_columns(Ctx& ctx, const View& weight /* [n, k] f32 */, std::span<const float> factors);
+void multiply_columns(Ctx& ctx, const View& matrix /* [n, k] f32, of ctx's device */,
+                      std::span<const float> factors);
 void divide_rows(Ctx& ctx, const View& weight /* [n, k] f32 */, std::span<const float> divisors);
 
 }  // namespace lmdeploy

@@ -28,46 +28,44 @@ void rounding_error(std::span<const float> weights, std::span<const float> scale
 
 double sum_of_squares(Ctx& ctx, const View& matrix) {
   std::vector<double> sums(static_cast<std::size_t>(matrix.dim(0)));
-  ctx.pool->parallel_for(matrix.dim(0), [&](std::int64_t row, int) {
-    const float* values = matrix.row<float>(row);
-    double sum = 0;
-    for (std::int64_t i = 0; i < matrix.dim(1); i++) sum += static_cast<double>(values[i]) * values[i];
-    sums[static_cast<std::size_t>(row)] = sum;
-  });
+  ops::row_squares(ctx, matrix, sums);
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
 // Of some rows of one weight.
-double output_error(Ctx& ctx, const View& weight, const View& inputs, std::span<const float> scales,
+double output_error(Contexts& contexts, const View& weight, const View& inputs, std::span<const float> scales,
                     const RoundingOptions& options) {
-  const Workspace::Scope scope(*ctx.workspace);
+  Ctx &host = contexts.host(), &compute = contexts.compute();
+  const Workspace::Scope scope(*compute.workspace), host_scope(*host.workspace);
   const std::int64_t n = weight.dim(0), k = weight.dim(1);
-  const View errors = ctx.workspace->take(DType::f32, {n, k});
-  ctx.pool->parallel_for(n, [&](std::int64_t row, int) {
+  const View errors = host.workspace->take(DType::f32, {n, k}),
+             narrow = host.workspace->take(inputs.dtype, {n, k});
+  host.pool->parallel_for(n, [&](std::int64_t row, int) {
     rounding_error({weight.row<float>(row), static_cast<std::size_t>(k)}, scales, options,
                    errors.row<float>(row));
   });
-  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, {inputs.dtype}, n, k);
-  ops::pack_rows(ctx, errors, packed, 0);
-  const View outputs = ctx.workspace->take(DType::f32, {inputs.dim(0), n});
-  ops::linear(ctx, inputs, packed, outputs);
-  return sum_of_squares(ctx, outputs);
+  ops::cast(host, errors, narrow);
+  const View outputs = compute.workspace->take(DType::f32, {inputs.dim(0), n});
+  ops::matmul(compute, inputs, on_device(compute, narrow), outputs);
+  return sum_of_squares(compute, outputs);
 }
 
-double output_error(Ctx& ctx, const ScaledLinears& linears, std::span<const float> scales,
+double output_error(Contexts& contexts, const ScaledLinears& linears, std::span<const float> scales,
                     const RoundingOptions& options) {
   double sum = 0;
   for (const View& weight : linears.weights)
     for (std::int64_t row = 0; row < weight.dim(0); row += kRowsAtOnce)
-      sum += output_error(ctx, weight.rows(row, std::min(kRowsAtOnce, weight.dim(0) - row)), linears.inputs,
-                          scales, options);
+      sum += output_error(contexts, weight.rows(row, std::min(kRowsAtOnce, weight.dim(0) - row)),
+                          linears.inputs, scales, options);
   return sum;
 }
 
 }  // namespace
 
-std::vector<float> search_scales(Ctx& ctx, const ScaledLinears& linears, const SearchOptions& options) {
-  const std::vector<float> sizes = relative_weight_sizes(linears.weights, options.rounding.format.group_size);
+std::vector<float> search_scales(Contexts& contexts, const ScaledLinears& linears,
+                                 const SearchOptions& options) {
+  const std::vector<float> sizes =
+      relative_weight_sizes(contexts.host(), linears.weights, options.rounding.format.group_size);
   CHECK(linears.inputs.dim(1) == std::ssize(sizes) && linears.input_mean.size() == sizes.size(),
         "inputs {} and {} means for {} weights a row", linears.inputs.shape.to_string(),
         linears.input_mean.size(), sizes.size());
@@ -78,7 +76,7 @@ std::vector<float> search_scales(Ctx& ctx, const ScaledLinears& linears, const S
     for (std::int32_t i = 0; i < options.num_ratios; i++) {
       const double ratio = static_cast<double>(i) / options.num_ratios;
       std::vector<float> scales = balanced_scales(linears.input_mean, divisors, ratio);
-      const double error = output_error(ctx, linears, scales, options.rounding);
+      const double error = output_error(contexts, linears, scales, options.rounding);
       if (error < least || best.empty()) {
         least = error;
         best = std::move(scales);

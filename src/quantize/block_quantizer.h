@@ -3,6 +3,7 @@
 #include <optional>
 
 #include "quantize/block_rounder.h"
+#include "quantize/contexts.h"
 
 namespace lmdeploy {
 
@@ -16,8 +17,8 @@ struct BlockStreams {
 class BlockQuantizer {
  public:
   // after_sample: called between samples, may throw.
-  BlockQuantizer(Ctx& ctx, const BlockSource& source, const Recipe& recipe, const StreamShape& shape,
-                 std::function<void()> after_sample);
+  BlockQuantizer(Contexts& contexts, const BlockSource& source, const Recipe& recipe,
+                 const StreamShape& shape, std::function<void()> after_sample);
 
   QuantizedBlock quantize(std::int64_t layer_idx, BlockStreams& streams);
 
@@ -30,7 +31,7 @@ class BlockQuantizer {
                     const BlockStreams& streams);
   QuantizedBlock statistics(std::int64_t layer_idx, CalibrationProbe& probe) const;
 
-  Ctx& ctx_;
+  Contexts& contexts_;
   const BlockSource& source_;
   Recipe recipe_;
   StreamShape shape_;

@@ -31,14 +31,16 @@ View sampled(const View& rows) {
 
 }  // namespace
 
-BlockRounder::BlockRounder(Ctx& ctx, const BlockSource& source, const Recipe& recipe, std::int64_t layer_idx)
-    : ctx_(ctx), source_(source), recipe_(recipe), weights_(ctx, source, layer_idx) {}
+BlockRounder::BlockRounder(Contexts& contexts, const BlockSource& source, const Recipe& recipe,
+                           std::int64_t layer_idx)
+    : contexts_(contexts), source_(source), recipe_(recipe), weights_(contexts.host(), source, layer_idx) {}
 
 void BlockRounder::scale(CalibrationProbe& probe) {
   for (const LinearGroup& group : source_.architecture.linear_groups) {
     if (!is_scaled(group)) continue;
     InputProbe& input = probe.input(group.input);
-    const std::vector<float> divisors = fold_scales(ctx_, group, scales_of(group, input), weights_);
+    const std::vector<float> divisors =
+        fold_scales(contexts_.host(), group, scales_of(group, input), weights_);
     scaled_[group.input] = divisors;
   }
 }
@@ -52,13 +54,15 @@ void BlockRounder::round_to_nearest(CalibrationProbe* probe) {
 }
 
 void BlockRounder::round_by_gptq(const LinearGroup& group, GptqInputs read) {
-  Inputs inputs{&read.probe.statistics(),
-                as_floats(ctx_, read.probe.kept_rows()),
-                {},
-                make_error_feedback(ctx_, read.gram->matrix(), kFeedback)};
+  Ctx &host = contexts_.host(), &compute = contexts_.compute();
+  Inputs inputs;
+  inputs.statistics = &read.probe.statistics();
+  inputs.kept = as_floats(compute, read.probe.kept_rows());
+  inputs.feedback = make_error_feedback(host, OnHost(compute, read.gram->matrix()).view(), kFeedback);
   read.gram.reset();
+  const OnHost drift(compute, read.drift.matrix());
   for (const std::string& name : group.linears) {
-    correct_drift(ctx_, weights_.weight(name), read.drift.matrix(), *inputs.feedback, kDriftShare);
+    correct_drift(host, weights_.weight(name), drift.view(), *inputs.feedback, kDriftShare);
     round_linear(name, inputs);
   }
 }
@@ -75,27 +79,30 @@ bool BlockRounder::is_scaled(const LinearGroup& group) const {
 
 std::vector<float> BlockRounder::scales_of(const LinearGroup& group, const InputProbe& input) const {
   const std::vector<View> weights = weights_of(group, weights_);
-  const std::vector<float>& peaks = input.statistics().abs_max();
-  if (recipe_.scaling == Recipe::Scaling::smooth) return smooth_scales(peaks, weights);
+  const std::vector<float> peaks = input.statistics().abs_max();
+  if (recipe_.scaling == Recipe::Scaling::smooth) return smooth_scales(contexts_.host(), peaks, weights);
   if (recipe_.scaling == Recipe::Scaling::search) {
     const std::vector<float> means = input.statistics().abs_mean();
-    return search_scales(ctx_, {weights, sampled(input.kept_rows()), means},
+    return search_scales(contexts_, {weights, sampled(input.kept_rows()), means},
                          {recipe_.rounding_options(std::ssize(peaks))});
   }
-  return rule_scales(peaks, relative_weight_sizes(weights, recipe_.group_size_of(std::ssize(peaks))));
+  return rule_scales(
+      peaks, relative_weight_sizes(contexts_.host(), weights, recipe_.group_size_of(std::ssize(peaks))));
 }
 
 BlockRounder::Inputs BlockRounder::inputs_of(const LinearGroup& group, const InputProbe& probe) const {
+  Ctx& compute = contexts_.compute();
   Inputs inputs;
   inputs.statistics = &probe.statistics();
-  inputs.kept = as_floats(ctx_, probe.kept_rows());
+  inputs.kept = as_floats(compute, probe.kept_rows());
   if (const auto found = scaled_.find(group.input); found != scaled_.end()) {
     std::vector<float> factors;
     for (const float divisor : found->second) factors.push_back(1 / divisor);
-    multiply_columns(ctx_, inputs.kept, factors);
+    multiply_columns(compute, inputs.kept, factors);
   }
   const std::int64_t group_size = recipe_.group_size_of(inputs.kept.shape()[1]);
-  if (is_clipped(group, group_size)) inputs.grams = group_grams(ctx_, inputs.kept, group_size);
+  if (is_clipped(group, group_size))
+    inputs.grams.emplace(compute, group_grams(compute, inputs.kept, group_size));
   return inputs;
 }
 
@@ -108,12 +115,13 @@ bool BlockRounder::is_clipped(const LinearGroup& group, std::int64_t group_size)
 }
 
 QuantizedLinear BlockRounder::rounded(const View& weight, const Inputs& inputs) const {
+  Ctx& host = contexts_.host();
   const RoundingOptions options = recipe_.rounding_options(weight.dim(1));
-  QuantizedLinear result = lmdeploy::round_to_nearest(ctx_, weight, options);
-  if (inputs.feedback) round_with_feedback(ctx_, weight, *inputs.feedback, result);
-  if (inputs.grams.empty()) return result;
-  clip_grids(ctx_, weight, inputs.grams, options, result);
-  round_to_grids(ctx_, weight, result);
+  QuantizedLinear result = lmdeploy::round_to_nearest(host, weight, options);
+  if (inputs.feedback) round_with_feedback(host, weight, *inputs.feedback, result);
+  if (!inputs.grams) return result;
+  clip_grids(host, weight, inputs.grams->view(), options, result);
+  round_to_grids(host, weight, result);
   return result;
 }
 
@@ -122,14 +130,14 @@ void BlockRounder::round_linear(const std::string& name, const Inputs& inputs) {
   const QuantizedLinear linear = rounded(weight, inputs);
   LinearReport report;
   report.name = weights_.prefix() + name;
-  report.clipped = clipped_share(ctx_, weight, linear);
-  report.relative_error = replace_by_rounded(ctx_, weight, linear, inputs.kept);
+  report.clipped = clipped_share(contexts_.host(), weight, linear);
+  report.relative_error = replace_by_rounded(contexts_, weight, linear, inputs.kept);
   if (inputs.statistics != nullptr) {
     report.zero_inputs = inputs.statistics->num_zero_channels();
     report.not_finite = inputs.statistics->num_not_finite();
   }
   result_.report.linears.push_back(std::move(report));
-  for (FileTensor& tensor : file_tensors(ctx_, recipe_, weights_.prefix() + name, linear))
+  for (FileTensor& tensor : file_tensors(contexts_.host(), recipe_, weights_.prefix() + name, linear))
     result_.tensors.push_back(std::move(tensor));
 }
 
@@ -142,8 +150,8 @@ void BlockRounder::keep_changed_makers() {
     const bool is_norm = group.maker == LinearGroup::Maker::norm;
     const View changed = is_norm ? weights_.weight(maker) : weights_.find_bias(maker);
     if (changed.empty()) continue;
-    result_.tensors.push_back(
-        converted_tensor(ctx_, weights_.prefix() + maker + (is_norm ? ".weight" : ".bias"), changed, dtype));
+    result_.tensors.push_back(converted_tensor(
+        contexts_.host(), weights_.prefix() + maker + (is_norm ? ".weight" : ".bias"), changed, dtype));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include "quantize/block_scaling.h"
 #include "quantize/calibration_probe.h"
+#include "quantize/contexts.h"
 #include "quantize/file_tensors.h"
 #include "quantize/gptq_inputs.h"
 #include "quantize/recipe.h"
@@ -22,7 +23,7 @@ struct QuantizedBlock {
 // checkpoint has the layer as it is at the moment.
 class BlockRounder {
  public:
-  BlockRounder(Ctx& ctx, const BlockSource& source, const Recipe& recipe, std::int64_t layer_idx);
+  BlockRounder(Contexts& contexts, const BlockSource& source, const Recipe& recipe, std::int64_t layer_idx);
 
   // Scales what can be scaled, by what the 16-bit activations came to.
   void scale(CalibrationProbe& probe);
@@ -40,7 +41,7 @@ class BlockRounder {
   struct Inputs {
     const CalibrationStatistics* statistics = nullptr;  // null: nothing
     Tensor kept;                                        // [num_kept, k] f32, as the scaled layers read them
-    Tensor grams;                                       // as group_grams gives them; empty: no clipping
+    std::optional<OnHost> grams;                        // as group_grams gives them; none: no clipping
     std::optional<ErrorFeedback> feedback;              // none: to nearest
   };
 
@@ -52,7 +53,7 @@ class BlockRounder {
   void round_linear(const std::string& name, const Inputs& inputs);
   void keep_changed_makers();
 
-  Ctx& ctx_;
+  Contexts& contexts_;
   const BlockSource& source_;
   const Recipe& recipe_;
   BlockWeights weights_;

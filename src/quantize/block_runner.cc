@@ -77,11 +77,17 @@ void write_embeddings(Ctx& ctx, const BlockSource& source, const CalibrationSamp
                       StreamWriter& output) {
   const std::string& name = source.architecture.outer.embedding;
   const HfConfig& config = source.config;
-  const View table = source.checkpoint->get(name);  // [vocab_size, hidden_size]
+  View table = source.checkpoint->get(name);  // [vocab_size, hidden_size]
   if (!(table.shape == (Shape{config.vocab_size, config.hidden_size})))
     throw Error(fmt::format("tensor {} has shape {}; config.json makes it [{}, {}]", name,
                             table.shape.to_string(), config.vocab_size, config.hidden_size),
                 "config.json and the weights do not belong together; fetch the folder again.");
+  Tensor on_card;  // not in the workspace, which would keep its size
+  if (ctx.device != Device::cpu) {
+    on_card = Tensor(*ctx.allocator, table.dtype, table.shape);
+    ops::copy_from_host(ctx, table, on_card);
+    table = on_card;
+  }
   const Workspace::Scope scope(*ctx.workspace);
   const View hidden = ctx.workspace->take(DType::f32, {samples.seqlen, config.hidden_size});
   for (std::int64_t i = 0; i < samples.num_samples; i++) {

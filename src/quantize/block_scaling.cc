@@ -11,6 +11,21 @@ namespace {
 
 constexpr float kSmallest = 1e-5F;
 
+// The largest |w| of each column in any of the weights.
+std::vector<float> column_maxima(Ctx& ctx, std::span<const View> weights, std::int64_t k) {
+  constexpr std::int64_t kColumnsPerTask = 256;
+  std::vector<float> maxima(static_cast<std::size_t>(k));
+  ctx.pool->parallel_for((k + kColumnsPerTask - 1) / kColumnsPerTask, [&](std::int64_t task, int) {
+    const std::int64_t first = task * kColumnsPerTask, end = std::min(first + kColumnsPerTask, k);
+    for (const View& weight : weights)
+      for (std::int64_t row = 0; row < weight.dim(0); row++)
+        for (std::int64_t i = first; i < end; i++)
+          maxima[static_cast<std::size_t>(i)] =
+              std::max(maxima[static_cast<std::size_t>(i)], std::fabs(weight.row<float>(row)[i]));
+  });
+  return maxima;
+}
+
 // Returns what each channel was divided by.
 std::vector<float> divide_norm(const View& norm, DType file_dtype, std::vector<float> scales) {
   float* values = norm.as<float>();
@@ -28,7 +43,9 @@ void divide_linear(Ctx& ctx, const std::string& name, const std::vector<float>& 
   divide_rows(ctx, weights.weight(name), scales);
   const View bias = weights.find_bias(name);
   if (bias.empty()) return;
-  for (std::size_t i = 0; i < scales.size(); i++) bias.as<float>()[i] /= scales[i];
+  float* values = bias.as<float>();
+  const DType dtype = weights.file_dtype(name);  // as the file will hold it: samples go through just that
+  for (std::size_t i = 0; i < scales.size(); i++) values[i] = round_to_dtype(values[i] / scales[i], dtype);
 }
 
 }  // namespace
@@ -44,12 +61,8 @@ std::vector<View> weights_of(const LinearGroup& group, const BlockWeights& weigh
   return result;
 }
 
-std::vector<float> smooth_scales(std::span<const float> input_max, std::span<const View> weights) {
-  std::vector<float> weight_max(input_max.size());
-  for (const View& weight : weights)
-    for (std::int64_t row = 0; row < weight.dim(0); row++)
-      for (std::size_t i = 0; i < weight_max.size(); i++)
-        weight_max[i] = std::max(weight_max[i], std::fabs(weight.row<float>(row)[i]));
+std::vector<float> smooth_scales(Ctx& ctx, std::span<const float> input_max, std::span<const View> weights) {
+  const std::vector<float> weight_max = column_maxima(ctx, weights, std::ssize(input_max));
   std::vector<float> scales(input_max.size(), 1);
   for (std::size_t i = 0; i < scales.size(); i++)
     if (input_max[i] > 0 && weight_max[i] > 0)

@@ -15,7 +15,7 @@ std::vector<View> weights_of(const LinearGroup& group, const BlockWeights& weigh
 
 // s = a^0.5 / w^0.5 (Xiao et al. 2022, section 4, eq. 4 with alpha 0.5): a: [k], the largest |x| of each
 // input; w: the largest |w| of its column in any of the weights. 1 where either is 0.
-std::vector<float> smooth_scales(std::span<const float> input_max, std::span<const View> weights);
+std::vector<float> smooth_scales(Ctx& ctx, std::span<const float> input_max, std::span<const View> weights);
 
 // Divides the channels where they are made and multiplies the group's columns. scales: [k]. A norm's weight
 // is rounded to the file's dtype and the columns are multiplied by what that has really divided by, so that

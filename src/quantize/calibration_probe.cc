@@ -25,20 +25,26 @@ std::int64_t num_channels(const HfConfig& config, LinearInput input) {
 }
 
 InputProbe::InputProbe(Ctx& ctx, std::int64_t k, DType dtype, std::int64_t num_tokens)
-    : statistics_(k),
+    : ctx_(ctx),
+      statistics_(ctx, k),
       kept_(*ctx.allocator, dtype, {std::min(num_tokens, kMaxKeptTokens), k}),
       keep_every_((num_tokens + kMaxKeptTokens - 1) / kMaxKeptTokens) {}
 
-void InputProbe::see(Ctx& ctx, const View& x) {
-  keep(ctx, x);  // counts on from statistics_.num_rows()
-  statistics_.add(ctx, x);
+void InputProbe::see(const View& x) {
+  keep(x);  // counts on from statistics_.num_rows()
+  statistics_.add(x);
 }
 
-void InputProbe::keep(Ctx& ctx, const View& x) {
+void InputProbe::keep(const View& x) {
   const std::int64_t first = statistics_.num_rows();
   const std::int64_t skipped = (keep_every_ - first % keep_every_) % keep_every_;
-  for (std::int64_t row = skipped; row < x.dim(0) && num_kept_ < kept_.shape()[0]; row += keep_every_)
-    ops::cast(ctx, x.rows(row, 1), kept_.view().rows(num_kept_++, 1));
+  const std::int64_t count =
+      std::min((x.dim(0) - skipped + keep_every_ - 1) / keep_every_, kept_.shape()[0] - num_kept_);
+  if (skipped >= x.dim(0) || count <= 0) return;
+  const View rest = x.rows(skipped, x.dim(0) - skipped);
+  const View chosen(rest.data, x.dtype, {count, x.dim(1)}, keep_every_ * x.row_stride);
+  ops::cast(ctx_, chosen, kept_.view().rows(num_kept_, count));
+  num_kept_ += count;
 }
 
 CalibrationProbe::CalibrationProbe(Ctx& ctx, const HfConfig& config, DType dtype, std::int64_t num_tokens) {

@@ -14,17 +14,19 @@ std::int64_t num_channels(const HfConfig& config, LinearInput input);
 // What is gathered of one of the activations that a decoder layer's linear layers read.
 class InputProbe {
  public:
-  // num_tokens: that will pass. Up to 4,096 of their rows are kept as they are, evenly chosen, of `dtype`.
+  // num_tokens: that will pass. Up to 4,096 of their rows are kept as they are, evenly chosen, of `dtype`, in
+  // memory of ctx's device.
   InputProbe(Ctx& ctx, std::int64_t k, DType dtype, std::int64_t num_tokens);
 
-  void see(Ctx& ctx, const View& x);  // [m, k] of dtype
+  void see(const View& x);  // [m, k] of dtype
 
   const CalibrationStatistics& statistics() const { return statistics_; }
   View kept_rows() const { return kept_.view().rows(0, num_kept_); }  // [num_kept, k] of dtype
 
  private:
-  void keep(Ctx& ctx, const View& x);
+  void keep(const View& x);
 
+  Ctx& ctx_;
   CalibrationStatistics statistics_;
   Tensor kept_;              // [up to 4096, k] of dtype
   std::int64_t keep_every_;  // tokens

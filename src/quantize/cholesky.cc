@@ -4,7 +4,6 @@
 #include <cmath>
 
 #include "ops/ops.h"
-#include "quantize/transpose.h"
 
 namespace lmdeploy {
 namespace {
@@ -47,7 +46,7 @@ void solve_columns(const View& a, std::int64_t first, std::int64_t end, std::int
 void subtract_product(Ctx& ctx, const View& rows, const View& rest) {
   const Workspace::Scope scope(*ctx.workspace);
   const View columns = ctx.workspace->take(DType::f32, {rows.dim(1), rows.dim(0)});
-  transpose(ctx, rows, columns);
+  ops::transpose(ctx, rows, columns);
   ops::PackedMatrix packed = ops::make_packed_matrix(ctx, {DType::f32}, columns.dim(0), columns.dim(1));
   ops::pack_rows(ctx, columns, packed, 0);
   for (float* value = columns.as<float>(); value != columns.as<float>() + columns.shape.num_elements();

@@ -6,7 +6,6 @@
 #include <vector>
 
 #include "ops/ops.h"
-#include "quantize/transpose.h"
 
 namespace lmdeploy {
 namespace {
@@ -52,13 +51,11 @@ Tensor group_grams(Ctx& ctx, const View& inputs, std::int64_t group_size) {
   CHECK(k % group_size == 0, "groups of {} in {} inputs", group_size, k);
   const Workspace::Scope scope(*ctx.workspace);
   const View columns = ctx.workspace->take(inputs.dtype, {k, m});
-  transpose(ctx, inputs, columns);
+  ops::transpose(ctx, inputs, columns);
   Tensor result(*ctx.allocator, DType::f32, {k, group_size});
   for (std::int64_t first = 0; first < k; first += group_size) {
     const View group = columns.rows(first, group_size);
-    ops::PackedMatrix packed = ops::make_packed_matrix(ctx, {inputs.dtype}, group_size, m);
-    ops::pack_rows(ctx, group, packed, 0);
-    ops::linear(ctx, group, packed, result.view().rows(first, group_size));
+    ops::matmul(ctx, group, group, result.view().rows(first, group_size));
   }
   return result;
 }

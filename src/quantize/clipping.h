@@ -6,7 +6,7 @@
 namespace lmdeploy {
 
 // Products of each input with the inputs of its group, summed over a sample of inputs, [m, k] f32, bf16 or
-// f16: [k, group_size] f32, row i for input i.
+// f16: [k, group_size] f32, row i for input i. Both in memory of ctx's device.
 Tensor group_grams(Ctx& ctx, const View& inputs, std::int64_t group_size);
 
 // Shrinks the range that a group's grid spans, down to a half, where that lowers the squared error of what

@@ -2,7 +2,6 @@
 
 #include "ops/ops.h"
 #include "quantize/input_drift.h"
-#include "quantize/transpose.h"
 
 namespace lmdeploy {
 namespace {
@@ -30,7 +29,7 @@ void solve_forward(Ctx& ctx, const View& gains, std::int64_t first, const View& 
   const View block = work.columns(first, size);
   if (first > 0) {
     const View before = ctx.workspace->take(DType::f32, {size, first});
-    transpose(ctx, gains.rows(0, first).columns(first, size), before);
+    ops::transpose(ctx, gains.rows(0, first).columns(first, size), before);
     subtract_product(ctx, work.columns(0, first), before, block);
   }
   ctx.pool->parallel_for(work.dim(0), [&](std::int64_t row, int) {

@@ -1,5 +1,6 @@
 #include "quantize/file_tensors.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "ops/ops.h"
@@ -25,6 +26,19 @@ FileTensor make(Ctx& ctx, std::string name, DType dtype, Shape shape) {
   return {std::move(name), Tensor(*ctx.allocator, dtype, shape)};
 }
 
+// pack(rows, first output) for pieces of the layer, on all threads. In every format pieces of so many outputs
+// begin with a new word, and mostly with a new cache line.
+template <class Pack>
+void for_outputs(Ctx& ctx, const QuantizedLinear& linear, const Pack& pack) {
+  constexpr std::int64_t kOutputsPerTask = 128;
+  const std::int64_t n = linear.q.shape()[0];
+  ctx.pool->parallel_for((n + kOutputsPerTask - 1) / kOutputsPerTask, [&](std::int64_t task_idx, int) {
+    const std::int64_t first = task_idx * kOutputsPerTask, count = std::min(kOutputsPerTask, n - first);
+    const QuantizedRows all = linear.view();
+    pack({all.q.rows(first, count), all.scales.rows(first, count), all.zeros.rows(first, count)}, first);
+  });
+}
+
 std::vector<FileTensor> awq_tensors(Ctx& ctx, const Recipe& recipe, const std::string& name,
                                     const QuantizedLinear& linear) {
   const Sizes s = sizes_of(linear);
@@ -32,7 +46,9 @@ std::vector<FileTensor> awq_tensors(Ctx& ctx, const Recipe& recipe, const std::s
   result.push_back(make(ctx, name + ".qweight", DType::i32, {s.k, s.n / s.per_word}));
   result.push_back(make(ctx, name + ".scales", recipe.scale_dtype, {s.num_groups, s.n}));
   result.push_back(make(ctx, name + ".qzeros", DType::i32, {s.num_groups, s.n / s.per_word}));
-  pack_awq(linear.view(), 0, {result[0].data, result[1].data, result[2].data});
+  for_outputs(ctx, linear, [&](const QuantizedRows& rows, std::int64_t first) {
+    pack_awq(rows, first, {result[0].data, result[1].data, result[2].data});
+  });
   return result;
 }
 
@@ -50,7 +66,8 @@ std::vector<FileTensor> gptq_tensors(Ctx& ctx, const Recipe& recipe, const std::
   tensors.qweight = result[0].data;
   tensors.scales = result[1].data;
   tensors.qzeros = result[2].data;
-  pack_gptq(linear.view(), 0, tensors);
+  for_outputs(ctx, linear,
+              [&](const QuantizedRows& rows, std::int64_t first) { pack_gptq(rows, first, tensors); });
   for (std::int64_t i = 0; i < s.k; i++)
     result[3].data.view().as<std::int32_t>()[i] = static_cast<std::int32_t>(i / linear.format.group_size);
   return result;
@@ -62,7 +79,9 @@ std::vector<FileTensor> int8_tensors(Ctx& ctx, const Recipe& recipe, const std::
   std::vector<FileTensor> result;
   result.push_back(make(ctx, name + ".weight", DType::i8, {s.n, s.k}));
   result.push_back(make(ctx, name + ".weight_scale", recipe.scale_dtype, {s.n, s.num_groups}));
-  pack_compressed(linear.view(), 0, {linear.format.bits, result[0].data, result[1].data, {}});
+  for_outputs(ctx, linear, [&](const QuantizedRows& rows, std::int64_t first) {
+    pack_compressed(rows, first, {linear.format.bits, result[0].data, result[1].data, {}});
+  });
   return result;
 }
 

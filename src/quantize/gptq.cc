@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "ops/ops.h"
-#include "quantize/transpose.h"
 
 namespace lmdeploy {
 namespace {
@@ -49,7 +48,7 @@ void round_block(Ctx& ctx, const Rounding& rounding, std::int64_t first_row, std
     ops::linear(ctx, work.columns(end, k - end), later, block, {.bias = {}, .accumulate = true});
   }
   const View answers = ctx.workspace->take(DType::f32, {size, size});
-  transpose(ctx, gains.columns(first, size), answers);
+  ops::transpose(ctx, gains.columns(first, size), answers);
   ctx.pool->parallel_for(work.dim(0), [&](std::int64_t row, int) {
     round_row(rounding, first_row + row, first, answers, block.row<float>(row));
   });

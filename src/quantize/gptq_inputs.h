@@ -13,8 +13,8 @@ struct GptqInputs {
       : probe(ctx, k, dtype, num_tokens), gram(std::in_place, ctx, k), drift(ctx, k) {}
 
   // [m, k] of dtype: some tokens as the 16-bit model has them, and as they are.
-  void add(Ctx& ctx, const View& exact, const View& x) {
-    probe.see(ctx, x);
+  void add(const View& exact, const View& x) {
+    probe.see(x);
     gram->add(x);
     drift.add(exact, x);
   }

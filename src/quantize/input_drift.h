@@ -7,7 +7,8 @@
 
 namespace lmdeploy {
 
-// Sum over the same calibration tokens of x^T (exact - x): exact as in the 16-bit model, x as it is now.
+// Sum over the same calibration tokens of x^T (exact - x): exact as in the 16-bit model, x as it is now. In
+// memory of ctx's device.
 class InputDrift {
  public:
   InputDrift(Ctx& ctx, std::int64_t k);

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <numeric>
 #include <vector>
 
@@ -11,53 +10,44 @@
 namespace lmdeploy {
 namespace {
 
-constexpr std::int64_t kSliceRows = 512;  // of x, at once
+constexpr std::int64_t kRowsAtOnce = 2048;  // of a weight: they bound the scratch
 
 // By rows, added up in their order: the same whatever the number of threads.
 double sum_of_squares(Ctx& ctx, const View& values) {
   std::vector<double> sums(static_cast<std::size_t>(values.dim(0)));
-  ctx.pool->parallel_for(values.dim(0), [&](std::int64_t i, int) {
-    const float* row = values.row<float>(i);
-    sums[static_cast<std::size_t>(i)] = std::inner_product(row, row + values.dim(1), row, 0.0);
-  });
+  ops::row_squares(ctx, values, sums);
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
-// |X W^T|^2.
+// |X W^T|^2. weight: in host memory.
 double output_squares(Ctx& ctx, const View& x, const View& weight) {
-  ops::PackedMatrix packed = ops::make_packed_matrix(ctx, {DType::f32}, weight.dim(0), weight.dim(1));
-  ops::pack_rows(ctx, weight, packed, 0);
   double sum = 0;
-  for (std::int64_t first = 0; first < x.dim(0); first += kSliceRows) {
+  for (std::int64_t first = 0; first < weight.dim(0); first += kRowsAtOnce) {
     const Workspace::Scope scope(*ctx.workspace);
-    const std::int64_t count = std::min(kSliceRows, x.dim(0) - first);
-    const View y = ctx.workspace->take(DType::f32, {count, weight.dim(0)});
-    ops::linear(ctx, x.rows(first, count), packed, y);
+    const std::int64_t count = std::min(kRowsAtOnce, weight.dim(0) - first);
+    const View y = ctx.workspace->take(DType::f32, {x.dim(0), count});
+    ops::matmul(ctx, x, on_device(ctx, weight.rows(first, count)), y);
     sum += sum_of_squares(ctx, y);
   }
   return sum;
 }
 
-double squares(Ctx& ctx, const View& x, const View& weight) {
-  return x.empty() ? sum_of_squares(ctx, weight) : output_squares(ctx, x, weight);
-}
-
-void subtract(Ctx& ctx, const View& target, const View& other) {
-  ctx.pool->parallel_for(target.dim(0), [&](std::int64_t i, int) {
-    for (std::int64_t c = 0; c < target.dim(1); c++) target.row<float>(i)[c] -= other.row<float>(i)[c];
-  });
+double squares(Contexts& contexts, const View& x, const View& weight) {
+  return x.empty() ? sum_of_squares(contexts.host(), weight) : output_squares(contexts.compute(), x, weight);
 }
 
 }  // namespace
 
-double replace_by_rounded(Ctx& ctx, const View& weight, const QuantizedLinear& rounded, const View& x) {
+double replace_by_rounded(Contexts& contexts, const View& weight, const QuantizedLinear& rounded,
+                          const View& x) {
   CHECK(weight.contiguous(), "weight is strided");
-  Tensor after(*ctx.allocator, DType::f32, weight.shape);
-  dequantize(rounded, after);
-  const double whole = squares(ctx, x, weight);
-  subtract(ctx, weight, after);
-  const double lost = squares(ctx, x, weight);
-  std::memcpy(weight.data, after.view().data, static_cast<std::size_t>(weight.bytes()));
+  Ctx& host = contexts.host();
+  Tensor after(*host.allocator, DType::f32, weight.shape);
+  dequantize(host, rounded, after);
+  const double whole = squares(contexts, x, weight);
+  ops::subtract(host, weight, after, weight);
+  const double lost = squares(contexts, x, weight);
+  ops::cast(host, after, weight);
   return whole > 0 ? std::sqrt(lost / whole) : 0;
 }
 

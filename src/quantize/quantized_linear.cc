@@ -14,18 +14,18 @@ QuantizedLinear make_quantized_linear(Ctx& ctx, std::int64_t n, std::int64_t k, 
   return result;
 }
 
-void dequantize(const QuantizedLinear& source, const View& weight) {
+void dequantize(Ctx& ctx, const QuantizedLinear& source, const View& weight) {
   CHECK(weight.shape == source.q.shape(), "dequantize {} to {}", source.q.shape().to_string(),
         weight.shape.to_string());
   const std::int64_t k = weight.dim(1), group_size = source.format.group_size;
-  for (std::int64_t row = 0; row < weight.dim(0); row++) {
+  ctx.pool->parallel_for(weight.dim(0), [&](std::int64_t row, int) {
     const std::uint8_t* codes = source.q.view().row<std::uint8_t>(row);
     float* values = weight.row<float>(row);
     for (std::int64_t first = 0; first < k; first += group_size) {
       const GroupGrid grid = source.grid(row, first / group_size);
       for (std::int64_t i = first; i < first + group_size; i++) values[i] = grid.value(codes[i]);
     }
-  }
+  });
 }
 
 }  // namespace lmdeploy

@@ -29,6 +29,6 @@ struct QuantizedLinear {
 // Uninitialised memory for an [n, k] layer, whose k the group size divides.
 QuantizedLinear make_quantized_linear(Ctx& ctx, std::int64_t n, std::int64_t k, const QuantFormat& format);
 
-void dequantize(const QuantizedLinear& source, const View& weight /* [n, k] f32 */);
+void dequantize(Ctx& ctx, const QuantizedLinear& source, const View& weight /* [n, k] f32 */);
 
 }  // namespace lmdeploy

@@ -103,6 +103,10 @@ std::vector<LayerReport> WorkFolder::reports() const {
   return reports;
 }
 
+void WorkFolder::forget_samples(std::int64_t layer_idx) const {
+  for (const Stream stream : {Stream::full, Stream::quantized}) fs::remove(stream_file(stream, layer_idx));
+}
+
 void WorkFolder::finish_layer(const QuantizedBlock& block) {
   const fs::path folder = layer_folder(num_finished_layers_);
   make_folder(folder);
@@ -113,8 +117,7 @@ void WorkFolder::finish_layer(const QuantizedBlock& block) {
   writer.finish();
   // The last: with it the layer counts as finished.
   write_text_file(folder / kReportFile, to_json(block.report).dump() + "\n");
-  for (const Stream stream : {Stream::full, Stream::quantized})
-    fs::remove(stream_file(stream, num_finished_layers_));
+  forget_samples(num_finished_layers_);
   ++num_finished_layers_;
 }
 

@@ -25,6 +25,9 @@ class WorkFolder {
   // The samples as layer `layer_idx` reads them.
   std::filesystem::path stream_file(Stream stream, std::int64_t layer_idx) const;
 
+  // Removes the samples as that layer reads them, where there are files of them.
+  void forget_samples(std::int64_t layer_idx) const;
+
   // Keeps the layer's tensors and report, and forgets the samples that only this layer has read.
   void finish_layer(const QuantizedBlock& block);
   std::filesystem::path layer_folder(std::int64_t layer_idx) const;

@@ -85,13 +85,19 @@ def without(options, others):
     (["--calib-dataset", "pbt"], 2, "ptb, wikitext2, c4, pileval"),
     (["--calib-samples", "9", "--calib-order", "sequential"], 1, "tokens"),
     (["--calib-seqlen", "10000"], 1, "--calib-seqlen"),
-    (["--device", "cuda"], 2, "not built yet"),
     (["--resume"], 1, "no unfinished run"),
 ])
 def test_what_cannot_work_is_refused_before_any_work(tmp_path, options, status, named):
     result = lite("auto_awq", tmp_path / "out", *without(SMALL, options), *options)
     assert result.returncode == status, result.stderr
     assert named in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_card_that_is_not_there_is_named(tmp_path):
+    result = lite("auto_awq", tmp_path / "out", *SMALL, "--device", "cuda", env={"CUDA_VISIBLE_DEVICES": ""})
+    assert result.returncode == 1
+    assert "no NVIDIA card can be used" in result.stderr and "--device cpu" in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 

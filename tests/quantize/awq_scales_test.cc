@@ -18,9 +18,10 @@ TEST(AwqScales, WeightSizesAreMeansOverRowsOfSharesOfTheGroupsLargest) {
                               4, 4, 0, 0});
   const Tensor b = matrix_of(1, 4, {0, 5, -10, 5});
   const View weights[] = {a, b};
-  const std::vector<float> sizes = relative_weight_sizes(weights, 2);
+  Cpu cpu;
+  const std::vector<float> sizes = relative_weight_sizes(cpu.ctx, weights, 2);
   EXPECT_THAT(sizes, ::testing::ElementsAre(0.5F, 1.0F, 2 / 3.0F, 0.5F / 3));
-  EXPECT_THROW(relative_weight_sizes(weights, 3), CheckFailure);
+  EXPECT_THROW(relative_weight_sizes(cpu.ctx, weights, 3), CheckFailure);
 }
 
 TEST(AwqScales, TheRuleWeighsActivationsAgainstWeights) {

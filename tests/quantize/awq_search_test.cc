@@ -31,7 +31,7 @@ class AwqSearch : public ::testing::Test {
       const Tensor scaled = random_matrix(weight.dim(0), kInputs, 0);
       std::copy_n(weight.as<float>(), weight.shape.num_elements(), scaled.view().as<float>());
       multiply_columns(cpu_.ctx, scaled, scales);
-      dequantize(round_to_nearest(cpu_.ctx, scaled, options_.rounding), scaled);
+      dequantize(cpu_.ctx, round_to_nearest(cpu_.ctx, scaled, options_.rounding), scaled);
       for (std::int64_t token = 0; token < kTokens; token++)
         for (std::int64_t row = 0; row < weight.dim(0); row++) {
           double sum = 0;
@@ -48,6 +48,7 @@ class AwqSearch : public ::testing::Test {
 
   static constexpr std::int64_t kInputs = 64, kTokens = 50;
   Cpu cpu_;
+  Contexts contexts_{cpu_.ctx};
   SearchOptions options_{.rounding = {.format = {4, 32}}, .num_ratios = 20};
   Tensor inputs_ = random_matrix(kTokens, kInputs, 1, 6);
   std::vector<float> input_mean_;
@@ -56,8 +57,8 @@ class AwqSearch : public ::testing::Test {
 TEST_F(AwqSearch, FindsTheLeastErrorOfItsGrid) {
   const Tensor a = random_matrix(8, kInputs, 2), b = random_matrix(5, kInputs, 3, 1);
   const std::vector<View> weights{a, b};
-  const std::vector<float> found = search_scales(cpu_.ctx, {weights, inputs_, input_mean_}, options_);
-  const std::vector<float> ones(kInputs, 1.0F), sizes = relative_weight_sizes(weights, 32);
+  const std::vector<float> found = search_scales(contexts_, {weights, inputs_, input_mean_}, options_);
+  const std::vector<float> ones(kInputs, 1.0F), sizes = relative_weight_sizes(cpu_.ctx, weights, 32);
   const double error = output_error(weights, found);
   for (const std::vector<float>& divisors : {ones, sizes})
     for (int i = 0; i < 20; i++)
@@ -70,7 +71,7 @@ TEST_F(AwqSearch, NeverDoesWorseThanNoScales) {
   const Tensor weight = random_matrix(8, kInputs, 4);
   inputs_ = random_matrix(kTokens, kInputs, 5);
   const std::vector<View> weights{weight};
-  const std::vector<float> found = search_scales(cpu_.ctx, {weights, inputs_, input_mean_}, options_);
+  const std::vector<float> found = search_scales(contexts_, {weights, inputs_, input_mean_}, options_);
   EXPECT_LE(output_error(weights, found), 1.0001 * output_error(weights, std::vector<float>(kInputs, 1.0F)));
 }
 
@@ -80,9 +81,9 @@ TEST_F(AwqSearch, TakesASampleInTheModelsDtype) {
   Tensor halves(host_allocator(), DType::bf16, {kTokens, kInputs});
   for (std::int64_t i = 0; i < kTokens * kInputs; i++)
     halves.view().as<bf16_t>()[i] = from_float<bf16_t>(inputs_.view().as<float>()[i]);
-  const std::vector<float> found = search_scales(cpu_.ctx, {weights, halves, input_mean_}, options_);
+  const std::vector<float> found = search_scales(contexts_, {weights, halves, input_mean_}, options_);
   EXPECT_LT(output_error(weights, found), 0.8 * output_error(weights, std::vector<float>(kInputs, 1.0F)));
-  EXPECT_THROW(search_scales(cpu_.ctx, {weights, halves.view().columns(1, 5), input_mean_}, options_),
+  EXPECT_THROW(search_scales(contexts_, {weights, halves.view().columns(1, 5), input_mean_}, options_),
                CheckFailure);
 }
 

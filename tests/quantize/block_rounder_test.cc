@@ -42,11 +42,12 @@ class BlockRounderTest : public ::testing::Test {
 
   GptqInputs gathered(const Tensor& exact, const Tensor& x) {
     GptqInputs inputs(cpu_.ctx, x.shape()[1], DType::bf16, kTokens);
-    inputs.add(cpu_.ctx, exact, x);
+    inputs.add(exact, x);
     return inputs;
   }
 
   Cpu cpu_;
+  Contexts contexts_{cpu_.ctx};
   TinyModel model_{cpu_, Layout::llama};
   SamplesAtALayer samples_{cpu_, model_, 1, kTokens};
   Recipe recipe_{.scaling = Recipe::Scaling::none, .rounding = Recipe::Rounding::gptq, .group_size = 32};
@@ -54,7 +55,7 @@ class BlockRounderTest : public ::testing::Test {
 
 TEST_F(BlockRounderTest, GptqSumsWhatIsReadBehindRoundedLayers) {
   const Tensor exact = read(LinearInput::attention_output), qkv = read(LinearInput::qkv);
-  BlockRounder block(cpu_.ctx, model_.source(), recipe_, 0);
+  BlockRounder block(contexts_, model_.source(), recipe_, 0);
   block.round_by_gptq(model_.source().architecture.linear_groups[0], gathered(qkv, qkv));
   EXPECT_TRUE(equal(read(LinearInput::qkv), qkv));
   const Tensor x = read(LinearInput::attention_output);
@@ -74,7 +75,7 @@ TEST_F(BlockRounderTest, GptqSumsWhatIsReadBehindRoundedLayers) {
 
 TEST_F(BlockRounderTest, TakesWhatItHasRounded) {
   const Tensor qkv = read(LinearInput::qkv);
-  BlockRounder block(cpu_.ctx, model_.source(), recipe_, 0);
+  BlockRounder block(contexts_, model_.source(), recipe_, 0);
   block.round_by_gptq(model_.source().architecture.linear_groups[0], gathered(qkv, qkv));
   const QuantizedBlock result = block.take();
   ASSERT_EQ(result.report.linears.size(), 3U);

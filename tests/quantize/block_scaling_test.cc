@@ -86,8 +86,9 @@ TEST_P(BlockScaling, TheCheckpointHasItsOwnAgainAfterwards) {
 TEST(SmoothScales, BalanceActivationsAndWeights) {
   const Tensor a = matrix_of(2, 3, {1, -4, 0, 2, 1, 0}), b = matrix_of(1, 3, {-8, 2, 0});
   const std::vector<View> weights{a, b};
-  EXPECT_EQ(smooth_scales(std::vector<float>{2, 36, 5}, weights), (std::vector<float>{0.5, 3, 1}));
-  EXPECT_EQ(smooth_scales(std::vector<float>{0, 36, 5}, weights)[0], 1);
+  Cpu cpu;
+  EXPECT_EQ(smooth_scales(cpu.ctx, std::vector<float>{2, 36, 5}, weights), (std::vector<float>{0.5, 3, 1}));
+  EXPECT_EQ(smooth_scales(cpu.ctx, std::vector<float>{0, 36, 5}, weights)[0], 1);
 }
 
 INSTANTIATE_TEST_SUITE_P(Layouts, BlockScaling, ::testing::Values(Layout::llama, Layout::internlm2));

@@ -103,9 +103,9 @@ class Gptq : public ::testing::Test {
   }
 
   // tr(E H E^T): the squared output error over the calibration inputs.
-  static double output_error(const View& weight, const View& hessian, const QuantizedLinear& result) {
+  double output_error(const View& weight, const View& hessian, const QuantizedLinear& result) {
     const Tensor rounded(host_allocator(), DType::f32, weight.shape);
-    dequantize(result, rounded);
+    dequantize(cpu_.ctx, result, rounded);
     double sum = 0;
     for (std::int64_t row = 0; row < weight.dim(0); row++)
       for (std::int64_t a = 0; a < weight.dim(1); a++)

@@ -129,7 +129,7 @@ TEST_F(InputDriftTest, WhatIsRoundedErrsLessOnHeldTokens) {
     correct_drift(cpu_.ctx, target, drift.matrix(), feedback, share);
     QuantizedLinear rounded = round_to_nearest(cpu_.ctx, target, {{4, 32}});
     round_with_feedback(cpu_.ctx, target, feedback, rounded);
-    dequantize(rounded, target);
+    dequantize(cpu_.ctx, rounded, target);
     return output_error(exact.rows(kTokens, kTokens), weight, x.rows(kTokens, kTokens), target);
   };
   EXPECT_LT(held_error(0.5F), 0.7 * held_error(0));

@@ -36,9 +36,11 @@ class PipelineTest : public ::testing::TestWithParam<Layout> {
   std::vector<LayerReport> quantize(const std::string& name, const Recipe& recipe, bool resume = false,
                                     std::int64_t max_samples = 1'000'000) {
     WorkFolder work(root_ / name, {{"for", "test"}}, resume);
-    quantize_layers(cpu_.ctx, model_.source(), recipe, samples_, work, [&](const PipelineProgress&) {
-      if (max_samples-- == 0) throw Stopped();
-    });
+    quantize_layers(cpu_.ctx, model_.source(), recipe, samples_, work,
+                    [&](const PipelineProgress&) {
+                      if (max_samples-- == 0) throw Stopped();
+                    },
+                    {.device_bytes = device_bytes_});
     const fs::path result = work.make_result_folder();
     write_model_folder(model_.source(), recipe, work, result, {});
     std::vector<LayerReport> reports = work.reports();
@@ -50,6 +52,7 @@ class PipelineTest : public ::testing::TestWithParam<Layout> {
   TempFolder root_;
   TinyModel model_{cpu_, GetParam()};
   CalibrationSamples samples_ = TinyModel::samples(3, 50);
+  std::int64_t device_bytes_ = 0;
 };
 
 TEST_P(PipelineTest, EveryLinearIsReported) {
@@ -119,6 +122,53 @@ TEST_P(PipelineTest, AResumedRunMakesTheSameFiles) {
       EXPECT_TRUE(bytes_of(root_ / cut / "model.safetensors") == expected) << cut;
       EXPECT_FALSE(fs::exists(root_ / (cut + ".partial")));
     }
+  }
+}
+
+// Samples that are kept in memory make what those in files make, and a resumed run finds its way to its layer
+// through those that are finished.
+TEST_P(PipelineTest, SamplesInMemoryMakeTheSameFiles) {
+  constexpr std::int64_t kPlenty = std::int64_t{8} << 30;
+  for (const auto rounding : {Recipe::Rounding::nearest, Recipe::Rounding::gptq})
+    for (const auto scaling : {Recipe::Scaling::none, Recipe::Scaling::rule}) {
+      Recipe recipe = awq_recipe(rounding);
+      recipe.scaling = scaling;
+      const std::string name = scaling_name(scaling) + rounding_name(rounding);
+      device_bytes_ = 0;
+      quantize(name + " in files", recipe);
+      const std::string expected = bytes_of(root_ / (name + " in files") / "model.safetensors");
+      device_bytes_ = kPlenty;
+      quantize(name + " in memory", recipe);
+      EXPECT_TRUE(bytes_of(root_ / (name + " in memory") / "model.safetensors") == expected) << name;
+      // In the second layer: of 3 samples a layer, or of 3 x 6.
+      EXPECT_THROW(quantize(name + " cut", recipe, false, rounding == Recipe::Rounding::gptq ? 25 : 5),
+                   Stopped);
+      EXPECT_TRUE(fs::exists(root_ / (name + " cut.partial") / "layer-00000"));
+      EXPECT_FALSE(fs::exists(root_ / (name + " cut.partial") / "full-00001.bf16"));
+      quantize(name + " cut", recipe, true);
+      EXPECT_TRUE(bytes_of(root_ / (name + " cut") / "model.safetensors") == expected) << name << ", resumed";
+    }
+}
+
+// With samples in memory before the cut and in files behind it.
+TEST_P(PipelineTest, AResumedRunNeedsNoFilesOfSamples) {
+  const Recipe recipe = awq_recipe(Recipe::Rounding::gptq);
+  quantize("whole", recipe);
+  device_bytes_ = std::int64_t{8} << 30;
+  EXPECT_THROW(quantize("cut", recipe, false, 25), Stopped);
+  device_bytes_ = 0;
+  quantize("cut", recipe, true);
+  EXPECT_TRUE(bytes_of(root_ / "cut" / "model.safetensors") ==
+              bytes_of(root_ / "whole" / "model.safetensors"));
+}
+
+TEST_P(PipelineTest, TooLittleMemoryIsSaidBeforeAnyWork) {
+  device_bytes_ = 1000;
+  try {
+    quantize("small", awq_recipe(Recipe::Rounding::nearest));
+    FAIL() << "it was enough";
+  } catch (const Error& e) {
+    EXPECT_NE(std::string(e.what()).find("of the card's memory"), std::string::npos) << e.what();
   }
 }
 

@@ -103,7 +103,7 @@ TEST_F(RoundToNearest, RoundingAgainChangesNothing) {
   const Tensor weight = random_matrix(9, 96, 2);
   const QuantizedLinear rounded = round_to_nearest(cpu_.ctx, weight, {.format = {4, 32}});
   const Tensor values = random_matrix(9, 96, 3);
-  dequantize(rounded, values);
+  dequantize(cpu_.ctx, rounded, values);
   QuantizedLinear again = round_to_nearest(cpu_.ctx, weight, {.format = {4, 32}});
   round_to_grids(cpu_.ctx, values, again);
   for (std::int64_t row = 0; row < 9; row++) EXPECT_EQ(values_of(again.q, row), values_of(rounded.q, row));

@@ -36,6 +36,12 @@ void store_and_attend(Ctx& ctx, const ProjectedRows& rows, const KvLayer& cache,
 void silu_mul(Ctx& ctx, const View& x, const View& y);
 void cast(Ctx& ctx, const View& x, const View& y);
 void gather_columns(Ctx& ctx, const View& x, const View& order, const View& y);
+void matmul(Ctx& ctx, const View& a, const View& b, const View& y, bool accumulate);
+void transpose(Ctx& ctx, const View& x, const View& y);
+void subtract(Ctx& ctx, const View& a, const View& b, const View& y);
+void multiply_columns(Ctx& ctx, const View& x, const View& factors, const View& y);
+void add_channel_statistics(Ctx& ctx, const View& x, const ChannelStatistics& statistics);
+void row_squares(Ctx& ctx, const View& x, std::span<double> sums);
 void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
                     std::span<float> logprobs);
 void top_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts,

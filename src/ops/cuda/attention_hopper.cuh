@@ -43,7 +43,9 @@ struct HopperShape {
                        kSlotBytes = kTokens / kPageLen * kPageBytes;
   static constexpr int kQueries = 0, kKeys = kGroups * kQueryBytes, kValues = kKeys + kStages * kTokenBytes,
                        kCodes = kValues + kStages * kTokenBytes, kFactors = kCodes + kSlots * kSlotBytes,
-                       kTilesBytes = kFactors + kRows * static_cast<int>(sizeof(float));
+                       kKept = kFactors + kRows * static_cast<int>(sizeof(float)),
+                       kTilesBytes =
+                           kKept + kRowThreads * static_cast<int>(sizeof(float));  // a place of each thread
   static constexpr int kSharedBytes = kEightRowBytes + kTilesBytes;  // as it is not aligned so far by itself
 };
 

@@ -113,7 +113,7 @@ class HopperRows {
     release(barriers_.keys_empty, keys_);
     if constexpr (kMasked) softmax_.hide(a_, token, scores);
     softmax_.weigh(scores, shrink);
-    pin(scores);
+    keep_here(softmax_.lane_weight());  // beside the products with values, not after them
     wait_products<0>();
     pin_operands();
     release(barriers_.values_empty, values_);
@@ -171,6 +171,13 @@ class HopperRows {
     pin(sums_);
 #pragma unroll
     for (int step = 0; step < kSteps; step++) pin(weights_[step]);
+  }
+
+  // What x is made of is computed before what follows: ptxas moves arithmetic behind a wait for products, but
+  // no store.
+  __device__ void keep_here(float x) const {
+    const unsigned place = shared_address(shared_) + Shape::kKept + threadIdx.x % Shape::kRowThreads * 4;
+    asm volatile("st.shared.f32 [%0], %1;" ::"r"(place), "f"(x) : "memory");
   }
 
   // Weights as the products with values read them.

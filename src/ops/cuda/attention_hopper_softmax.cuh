@@ -62,6 +62,8 @@ class HopperSoftmax {
       weight_[e] = weight[0] + weight[1];
     }
   }
+  // Of both rows, as far as this lane has seen them.
+  __device__ float lane_weight() const { return weight_[0] + weight_[1]; }
   // 1 / the sum of a row's weights.
   __device__ float inverse(int e) const { return inverse_weight(quad_sum(weight_[e])); }
 

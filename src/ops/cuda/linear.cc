@@ -2,6 +2,8 @@
 // through registers, many are cuBLASLt's. Sums are f32 always; within one kernel an output's order does not
 // depend on how many tokens there are.
 #include <algorithm>
+#include <map>
+#include <mutex>
 
 #include "ops/cuda/cublas_lt.h"
 #include "ops/cuda/cuda_ops.h"
@@ -9,6 +11,7 @@
 #include "ops/cuda/gemv_kernel.h"
 #include "ops/cuda/launch.h"
 #include "ops/cuda/linear_inputs_kernel.h"
+#include "ops/cuda/linear_product.h"
 #include "ops/cuda/quantized_gemm_kernel.h"
 #include "ops/cuda/quantized_gemv_kernel.h"
 #include "ops/cuda/quantized_matrix.h"
@@ -16,31 +19,19 @@
 namespace lmdeploy::ops::cuda {
 namespace {
 
+// Rows of the weights as floats of x's type.
+struct FloatWeights {
+  const void* data;  // [n, k]
+  std::int64_t n;
+  bool are_new;  // made by the kernel before
+};
+
 // More tokens than this take the weights as floats, from scratch of at most so many bytes.
 constexpr std::int64_t kMaxQuantizedTokens = 128;
 constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
 
-struct CardLimits {
-  int num_multiprocessors = 0;
-  std::size_t max_shared_bytes = 0;  // of a block
-};
-
-CardLimits card_limits() {
-  int device = 0, multiprocessors = 0, shared = 0;
-  CUDA_CHECK(cudaGetDevice(&device));
-  CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
-  CUDA_CHECK(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-  return {multiprocessors, static_cast<std::size_t>(shared)};
-}
-
 LinearInputs inputs_of(const View& x) {
   return {x.data, x.dtype, x.row_stride, x.dim(0), x.dim(1)};
-}
-
-bool is_aligned(const View& x) {
-  constexpr std::uintptr_t kUnit = 16;
-  const auto row_bytes = static_cast<std::uintptr_t>(x.row_stride) * dtype_bytes(x.dtype);
-  return reinterpret_cast<std::uintptr_t>(x.data) % kUnit == 0 && (x.dim(0) == 1 || row_bytes % kUnit == 0);
 }
 
 // x, or a copy of it in rows of whole 16 bytes.
@@ -52,13 +43,6 @@ View aligned(Ctx& ctx, const View& x) {
       launch_pad_inputs(inputs_of(x), k, copy.dim(1), copy.dim(1), x.dtype, copy.data, stream_of(ctx)));
   return copy.columns(0, k);
 }
-
-// Rows of the weights as floats of x's type.
-struct FloatWeights {
-  const void* data;  // [n, k]
-  std::int64_t n;
-  bool are_new;  // made by the kernel before
-};
 
 void float_gemv(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutput& out) {
   FloatGemv gemv;
@@ -81,14 +65,14 @@ void float_gemv(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutp
   CUDA_CHECK(launch_gemv(gemv, card.num_multiprocessors, card.max_shared_bytes, stream_of(ctx)));
 }
 
-// By cuBLASLt; false where it has no kernel for these shapes. out.bias must be none.
-bool float_gemm(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutput& out) {
+// By cuBLASLt; false where it has no kernel for these shapes. y: [m, w.n] f32 or of x's type.
+bool float_gemm(Ctx& ctx, const View& x, const FloatWeights& w, const View& y, bool accumulate) {
   const std::int64_t k = x.dim(1);
   if (k * static_cast<std::int64_t>(dtype_bytes(x.dtype)) % 16 != 0) return false;
   const Workspace::Scope scope(*ctx.workspace);
   const View rows = aligned(ctx, x);
-  return cublas_matmul(ctx, {x.dtype, x.dim(0), w.n, k, rows.data, rows.row_stride, w.data, out.y, out.stride,
-                             out.accumulate});
+  return cublas_matmul(ctx, {x.dtype, x.dim(0), w.n, k, rows.data, rows.row_stride, w.data, y.data, y.dtype,
+                             y.row_stride, accumulate});
 }
 
 // out.row_scales must be none.
@@ -100,23 +84,32 @@ void float_linear(Ctx& ctx, const View& x, const FloatWeights& w, LinearOutput o
     out.bias = nullptr;
     out.accumulate = true;
   }
-  if (float_gemm(ctx, x, w, out)) return;
+  if (float_gemm(ctx, x, w, View(out.y, DType::f32, {m, w.n}, out.stride), out.accumulate)) return;
   for (std::int64_t row = 0; row < m; row += kMaxGemvTokens)
     float_gemv(ctx, x.rows(row, std::min<std::int64_t>(kMaxGemvTokens, m - row)), w, out.rows(row));
 }
 
-// The weights as floats of x's type, piece by piece.
-void dequantized_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
-  const std::int64_t row_bytes = w.layout.k * static_cast<std::int64_t>(dtype_bytes(x.dtype));
+// f(weights, first row) for the weights as floats of x's type, piece by piece, as long as it returns true.
+template <class F>
+bool for_dequantized(Ctx& ctx, DType dtype, const QuantizedMatrixPointers& w, const F& f) {
+  const std::int64_t row_bytes = w.layout.k * static_cast<std::int64_t>(dtype_bytes(dtype));
   const std::int64_t num_rows = std::max(
       kTileRows, std::min(w.layout.num_tiles() * kTileRows, kSliceBytes / row_bytes / kTileRows * kTileRows));
   const Workspace::Scope scope(*ctx.workspace);
-  const View slice = ctx.workspace->take(x.dtype, {num_rows, w.layout.k});
+  const View slice = ctx.workspace->take(dtype, {num_rows, w.layout.k});
   for (std::int64_t row = 0; row < w.layout.n; row += num_rows) {
     const std::int64_t count = std::min(num_rows, w.layout.n - row);
-    CUDA_CHECK(launch_dequantize_slice(w, row, count, x.dtype, slice.data, stream_of(ctx)));
-    float_linear(ctx, x, {slice.data, count, true}, out.columns(row));
+    CUDA_CHECK(launch_dequantize_slice(w, row, count, dtype, slice.data, stream_of(ctx)));
+    if (!f(FloatWeights{slice.data, count, true}, row)) return false;
   }
+  return true;
+}
+
+void dequantized_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
+  for_dequantized(ctx, x.dtype, w, [&](const FloatWeights& weights, std::int64_t row) {
+    float_linear(ctx, x, weights, out.columns(row));
+    return true;
+  });
 }
 
 // For x whose rows are multiples of out.row_scales: these are applied to a copy of the result.
@@ -161,7 +154,7 @@ View padded(Ctx& ctx, const View& x, const QuantizedLayout& layout) {
 void quantized_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
   const CardLimits card = card_limits();
   const QuantizedInputs inputs{x.data, x.row_stride, static_cast<int>(x.dim(0))};
-  if (inputs.m <= kMaxGemvTokens && quantized_gemv_shared_bytes(w.layout, inputs.m) <= card.max_shared_bytes)
+  if (fits_gemv(w.layout, inputs.m, out.gated != nullptr))
     return CUDA_CHECK(launch_quantized_gemv(w, inputs, out, card.num_multiprocessors, stream_of(ctx)));
   const GemmPlan plan =
       plan_quantized_gemm(w.layout, inputs.m, card.num_multiprocessors, card.max_shared_bytes);
@@ -198,17 +191,49 @@ void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& matrix, Linea
 
 }  // namespace
 
-void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options) {
-  if (x.dim(0) == 0) return;
-  LinearOutput out;
-  out.y = y.as<float>();
-  out.stride = y.row_stride;
-  out.bias = options.bias.empty() ? nullptr : options.bias.as<float>();
-  out.accumulate = options.accumulate;
+CardLimits card_limits() {
+  constexpr int kStaticBytes = 1024;  // what kernels have besides
+  static std::mutex mutex;
+  static std::map<int, CardLimits> cards;
+  int device = 0, multiprocessors = 0, shared = 0;
+  CUDA_CHECK(cudaGetDevice(&device));
+  const std::lock_guard lock(mutex);
+  if (const auto it = cards.find(device); it != cards.end()) return it->second;
+  CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
+  CUDA_CHECK(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+  return cards[device] = {multiprocessors, static_cast<std::size_t>(shared - kStaticBytes)};
+}
+
+bool is_aligned(const View& x) {
+  constexpr std::uintptr_t kUnit = 16;
+  const auto row_bytes = static_cast<std::uintptr_t>(x.row_stride) * dtype_bytes(x.dtype);
+  return reinterpret_cast<std::uintptr_t>(x.data) % kUnit == 0 && (x.dim(0) == 1 || row_bytes % kUnit == 0);
+}
+
+bool fits_gemv(const QuantizedLayout& layout, std::int64_t m, bool is_gated) {
+  return m <= kMaxGemvTokens &&
+         quantized_gemv_shared_bytes(layout, static_cast<int>(m), is_gated) <= card_limits().max_shared_bytes;
+}
+
+void linear_product(Ctx& ctx, const View& x, const PackedMatrix& w, const LinearOutput& out) {
   if (w.format.quant)
     quantized_linear(ctx, x, w, out);
   else
     float_linear(ctx, x, {w.data.view().data, w.n, false}, out);
+}
+
+bool rounded_product(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y) {
+  const std::int64_t m = x.dim(0);
+  if (x.dtype == DType::f32 || m <= kMaxGemvTokens) return false;
+  if (!w.format.quant) return float_gemm(ctx, x, {w.data.view().data, w.n, false}, y, false);
+  if (m <= kMaxQuantizedTokens || w.format.activations != Activations::as_they_are) return false;
+  return for_dequantized(ctx, x.dtype, quantized_matrix(w), [&](const FloatWeights& part, std::int64_t row) {
+    return float_gemm(ctx, x, part, y.columns(row, part.n), false);
+  });
+}
+
+void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options) {
+  if (x.dim(0) != 0) linear_product(ctx, x, w, output_of(y, options));
 }
 
 }  // namespace lmdeploy::ops::cuda

@@ -38,11 +38,10 @@ class Decoder::Pass {
     const std::int64_t query_width = model.num_heads_ * model.head_dim_;
     const std::int64_t qkv_width = query_width + 2 * model.num_kv_heads_ * model.head_dim_;
     residual_ = take(DType::f32, model.hidden_size_);
-    normed_ = take(dtype, model.hidden_size_);
+    if (observe != nullptr) normed_ = take(dtype, model.hidden_size_);
     rope_table_ = take(DType::f32, model.head_dim_);
     qkv_ = take(DType::f32, qkv_width);
     attended_ = take(dtype, query_width);
-    gate_up_ = take(DType::f32, 2 * model.intermediate_size_);
     activated_ = take(dtype, model.intermediate_size_);
     last_residual_ = take(DType::f32, model.hidden_size_);
     last_query_ = take(DType::f32, query_width);
@@ -86,8 +85,7 @@ class Decoder::Pass {
     if (logits.empty()) return;
     if (drops_rows) query = keep_logits_rows(query);
     finish_layer(last, query, drops_rows ? last_attention_ : attention_);
-    weights.final_norm.apply(ctx_, rows(residual_), rows(normed_));
-    weights.head.apply(ctx_, rows(normed_), logits);
+    weights.head.apply(ctx_, weights.final_norm, rows(residual_), logits);
   }
 
   // The same scratch and integers lie at the same places whenever the workspace is used in the same way.
@@ -110,6 +108,12 @@ class Decoder::Pass {
   // Whether what follows is wanted.
   bool see(LinearInput input, const View& x) const {
     return observe_ == nullptr || !*observe_ || (*observe_)(input, x);
+  }
+  // The residual stream as the linear layers behind a norm read it, for the observer; empty: it wants no
+  // more.
+  View see_normed(LinearInput input, const RmsNorm& norm) const {
+    norm.apply(ctx_, rows(residual_), rows(normed_));
+    return see(input, rows(normed_)) ? rows(normed_) : View();
   }
 
   // The slice's integers go to the device in one transfer, and with them those of last_rows: what the last
@@ -149,9 +153,13 @@ class Decoder::Pass {
   // observer wants no more.
   View project(std::size_t layer_idx) {
     const DecoderLayer& layer = model_.weights_.layers[layer_idx];
-    layer.input_norm.apply(ctx_, rows(residual_), rows(normed_));
-    if (!see(LinearInput::qkv, rows(normed_))) return {};
-    layer.attention.project(ctx_, rows(normed_), rows(qkv_));
+    if (observe_ != nullptr) {
+      const View normed = see_normed(LinearInput::qkv, layer.input_norm);
+      if (normed.empty()) return {};
+      layer.attention.project(ctx_, normed, rows(qkv_));
+    } else {
+      layer.attention.project(ctx_, layer.input_norm, rows(residual_), rows(qkv_));
+    }
     const View query = layer.attention.query(rows(qkv_));
     if (!is_decode_)
       ops::rope_and_store(ctx_, query, layer.attention.key(rows(qkv_)), layer.attention.value(rows(qkv_)),
@@ -186,10 +194,13 @@ class Decoder::Pass {
     attend(layer.attention, query, pool_.layer(static_cast<int>(layer_idx)), attention);
     if (!see(LinearInput::attention_output, rows(attended_))) return;
     layer.attention.output.apply(ctx_, rows(attended_), rows(residual_), true);
-    layer.post_attention_norm.apply(ctx_, rows(residual_), rows(normed_));
-    if (!see(LinearInput::gate_up, rows(normed_))) return;
-    layer.mlp.gate_up.apply(ctx_, rows(normed_), rows(gate_up_));
-    ops::silu_mul(ctx_, rows(gate_up_), rows(activated_));
+    if (observe_ != nullptr) {
+      const View normed = see_normed(LinearInput::gate_up, layer.post_attention_norm);
+      if (normed.empty()) return;
+      layer.mlp.activate(ctx_, normed, rows(activated_));
+    } else {
+      layer.mlp.activate(ctx_, layer.post_attention_norm, rows(residual_), rows(activated_));
+    }
     if (!see(LinearInput::down, rows(activated_))) return;
     layer.mlp.down.apply(ctx_, rows(activated_), rows(residual_), true);
   }
@@ -207,11 +218,10 @@ class Decoder::Pass {
   bool is_decode_ = false;     // every sequence of the slice has one token, whose logits are wanted
   std::int64_t num_rows_ = 0;  // of every buffer that are in use
   View residual_;              // [max_chunk, hidden_size] f32
-  View normed_;                // [max_chunk, hidden_size] of the weight dtype
+  View normed_;                // [max_chunk, hidden_size] of the weight dtype, where somebody looks on
   View rope_table_;            // [max_chunk, head_dim] f32
   View qkv_;                   // [max_chunk, (num_heads + 2 num_kv_heads) * head_dim] f32
   View attended_;              // [max_chunk, num_heads * head_dim] of the weight dtype
-  View gate_up_;               // [max_chunk, 2 intermediate_size] f32
   View activated_;             // [max_chunk, intermediate_size] of the weight dtype
   View last_residual_;         // [max_chunk, hidden_size] f32, behind keep_logits_rows
   View last_query_;            // [max_chunk, num_heads * head_dim] f32
@@ -240,9 +250,10 @@ Decoder::Decoder(Device device, const HfConfig& config, Rope rope, DecoderWeight
 
   const auto width = static_cast<std::int64_t>(dtype_bytes(info_.kv_layout.dtype));
   const std::int64_t query_width = num_heads_ * head_dim_;
-  const std::int64_t floats =
-      2 * hidden_size_ + 2 * query_width + 2 * num_kv_heads_ * head_dim_ + head_dim_ + 2 * intermediate_size_;
-  const std::int64_t row_bytes = 4 * floats + width * (hidden_size_ + query_width + intermediate_size_);
+  const std::int64_t floats = 2 * hidden_size_ + 2 * query_width + 2 * num_kv_heads_ * head_dim_ + head_dim_;
+  const std::int64_t gate_up_bytes = 2 * intermediate_size_ * (device == Device::cpu ? 4 : width);
+  const std::int64_t row_bytes =
+      4 * floats + width * (hidden_size_ + query_width + intermediate_size_) + gate_up_bytes;
   const auto [max_rows, max_bytes] = chunk_limits(device);
   max_chunk_ = std::clamp(max_bytes / row_bytes / kMinChunk * kMinChunk, kMinChunk, max_rows);
 }

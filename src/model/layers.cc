@@ -20,6 +20,15 @@ void Linear::apply(Ctx& ctx, const View& x, const View& y, bool accumulate) cons
   }
 }
 
+void Linear::apply(Ctx& ctx, const RmsNorm& norm, const View& x, const View& y) const {
+  if (is_whole())
+    return ops::normed_linear(ctx, x, norm.before_linear(), parts.front().weight, y, {.bias = bias_view()});
+  const Workspace::Scope scope(*ctx.workspace);
+  const View normed = ctx.workspace->take(dtype(), x.shape);
+  norm.apply(ctx, x, normed);
+  apply(ctx, normed, y);
+}
+
 std::int64_t Linear::bytes() const {
   std::int64_t sum = bias.empty() ? 0 : bias.view().bytes();
   for (const LinearPart& part : parts)
@@ -42,6 +51,15 @@ View Attention::heads(const View& qkv_rows, std::int32_t first, std::int32_t cou
 
 void Attention::project(Ctx& ctx, const View& x, const View& qkv_rows) const {
   qkv.apply(ctx, x, qkv_rows);
+  norm_heads(ctx, qkv_rows);
+}
+
+void Attention::project(Ctx& ctx, const RmsNorm& norm, const View& x, const View& qkv_rows) const {
+  qkv.apply(ctx, norm, x, qkv_rows);
+  norm_heads(ctx, qkv_rows);
+}
+
+void Attention::norm_heads(Ctx& ctx, const View& qkv_rows) const {
   const View q = query(qkv_rows), k = key(qkv_rows);
   if (q_norm) q_norm->apply(ctx, q, q);
   if (k_norm) k_norm->apply(ctx, k, k);
@@ -49,6 +67,23 @@ void Attention::project(Ctx& ctx, const View& x, const View& qkv_rows) const {
 
 std::int64_t Attention::bytes() const {
   return qkv.bytes() + output.bytes() + (q_norm ? q_norm->bytes() : 0) + (k_norm ? k_norm->bytes() : 0);
+}
+
+void Mlp::activate(Ctx& ctx, const View& x, const View& y) const {
+  const Workspace::Scope scope(*ctx.workspace);
+  const View rows = ctx.workspace->take(DType::f32, {x.dim(0), 2 * y.dim(1)});
+  gate_up.apply(ctx, x, rows);
+  ops::silu_mul(ctx, rows, y);
+}
+
+void Mlp::activate(Ctx& ctx, const RmsNorm& norm, const View& x, const View& y) const {
+  if (gate_up.is_whole())
+    return ops::normed_swiglu(ctx, x, norm.before_linear(), gate_up.parts.front().weight, gate_up.bias_view(),
+                              y);
+  const Workspace::Scope scope(*ctx.workspace);
+  const View normed = ctx.workspace->take(gate_up.dtype(), x.shape);
+  norm.apply(ctx, x, normed);
+  activate(ctx, normed, y);
 }
 
 }  // namespace lmdeploy

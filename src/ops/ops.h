@@ -41,6 +41,20 @@ struct LinearOptions {
 // y = x W^T (+ bias). x: [m, k] of w.dtype(); y: [m, n] f32.
 void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options = {});
 
+// The rms_norm in front of a linear layer.
+struct InputNorm {
+  View weight;  // [k] f32
+  float eps = 0;
+};
+// linear() of rms_norm(x), which is rounded to w.dtype(). x: [m, k] f32.
+void normed_linear(Ctx& ctx, const View& x, const InputNorm& norm, const PackedMatrix& w, const View& y,
+                   const LinearOptions& options = {});
+// SwiGLU (Shazeer 2020) of rms_norm(x): y = silu(gate) * up, which are the first n and the last n outputs of
+// w, [2n, k]. x: [m, k] f32; bias: [2n] f32, or empty; y: [m, n] of w.dtype(). On a card gate and up of many
+// rows are rounded to w.dtype() in between.
+void normed_swiglu(Ctx& ctx, const View& x, const InputNorm& norm, const PackedMatrix& w, const View& bias,
+                   const View& y);
+
 // Row i: cos(positions[i] * inv_freq) * scale in [0, d/2), sin(...) * scale in [d/2, d). y: [m, d] f32;
 // inv_freq: [d/2].
 void rope_table(Ctx& ctx, const Indices& positions, std::span<const float> inv_freq, float scale,

@@ -50,6 +50,33 @@ TEST_P(LinearTest, RowsDoNotDependOnCompany) {
     }
 }
 
+// With the norm before them and SwiGLU behind: the bits of the ops one after another.
+TEST_P(LinearTest, FusedEqualsOneAfterAnother) {
+  constexpr float kEps = 1e-5F;
+  for (const DType dtype : kFloatTypes)
+    for (const std::int64_t m : {1, 3, 70}) {
+      const std::int64_t n = 48, k = 130;
+      const Tensor x = random(DType::f32, m, k), weight = random(DType::f32, 1, k),
+                   bias = random(DType::f32, 1, 2 * n);
+      const View norm_weight(weight.view().data, DType::f32, {k}),
+          bias_row(bias.view().data, DType::f32, {2 * n});
+      const PackedMatrix w = pack(random(dtype, 2 * n, k), dtype);
+      const Tensor normed = zeros(dtype, m, k), expected = zeros(DType::f32, m, 2 * n),
+                   expected_y = zeros(dtype, m, n), actual = zeros(DType::f32, m, 2 * n),
+                   actual_y = zeros(dtype, m, n);
+      rms_norm(ctx, x, norm_weight, kEps, normed);
+      linear(ctx, normed, w, expected, {.bias = bias_row});
+      silu_mul(ctx, expected, expected_y);
+      normed_linear(ctx, x, {norm_weight, kEps}, w, actual, {.bias = bias_row});
+      normed_swiglu(ctx, x, {norm_weight, kEps}, w, bias_row, actual_y);
+      const auto same = [](const View& a, const View& b) {
+        return std::memcmp(a.data, b.data, static_cast<std::size_t>(a.bytes())) == 0;
+      };
+      EXPECT_TRUE(same(actual, expected)) << dtype_name(dtype) << ", " << m << " rows";
+      EXPECT_TRUE(same(actual_y, expected_y)) << dtype_name(dtype) << ", " << m << " rows";
+    }
+}
+
 TEST_P(LinearTest, NoRowsIsNoWork) {
   const PackedMatrix w = pack(random(DType::f32, 8, 8), DType::f32);
   const Tensor x = random(DType::f32, 1, 8), y = zeros(DType::f32, 1, 8);
@@ -61,6 +88,9 @@ TEST_P(LinearTest, WrongTypesAndShapesAreNamed) {
   const Tensor y = zeros(DType::f32, 1, 8), wide = zeros(DType::bf16, 1, 9), f32 = zeros(DType::f32, 1, 8);
   EXPECT_THROW(linear(ctx, wide, w, y), CheckFailure);
   EXPECT_THROW(linear(ctx, f32, w, y), CheckFailure);
+  const InputNorm norm{View(y.view().data, DType::f32, {8}), 0};
+  EXPECT_THROW(normed_linear(ctx, zeros(DType::bf16, 1, 8), norm, w, y), CheckFailure);
+  EXPECT_THROW(normed_swiglu(ctx, f32, norm, w, {}, zeros(DType::bf16, 1, 8)), CheckFailure);
   Ctx cuda = ctx;
   cuda.device = Device::cuda;
   EXPECT_THROW(linear(cuda, wide, w, y), CheckFailure);

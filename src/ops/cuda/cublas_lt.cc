@@ -34,6 +34,7 @@ class Library {
     find(create_desc, "cublasLtMatmulDescCreate");
     find(set_desc, "cublasLtMatmulDescSetAttribute");
     find(create_layout, "cublasLtMatrixLayoutCreate");
+    find(destroy_layout, "cublasLtMatrixLayoutDestroy");
     find(create_preference, "cublasLtMatmulPreferenceCreate");
     find(destroy_preference, "cublasLtMatmulPreferenceDestroy");
     find(set_preference, "cublasLtMatmulPreferenceSetAttribute");
@@ -50,6 +51,7 @@ class Library {
   decltype(&cublasLtMatmulDescCreate) create_desc = nullptr;
   decltype(&cublasLtMatmulDescSetAttribute) set_desc = nullptr;
   decltype(&cublasLtMatrixLayoutCreate) create_layout = nullptr;
+  decltype(&cublasLtMatrixLayoutDestroy) destroy_layout = nullptr;
   decltype(&cublasLtMatmulPreferenceCreate) create_preference = nullptr;
   decltype(&cublasLtMatmulPreferenceDestroy) destroy_preference = nullptr;
   decltype(&cublasLtMatmulPreferenceSetAttribute) set_preference = nullptr;
@@ -76,55 +78,84 @@ std::uint32_t alignment_of(const void* p, std::int64_t row_bytes) {
   return static_cast<std::uint32_t>(bits & (~bits + 1));
 }
 
-// What decides which kernel computes a product.
+// What decides which kernel computes a product. Numbers of tokens are taken together: a prompt of another
+// length shall neither ask for a kernel again, nor load another one, which takes milliseconds.
 struct Key {
-  DType dtype;
+  DType dtype, y_dtype;
   std::int64_t m, n, k, x_stride, y_stride;
   std::uint32_t x_alignment, w_alignment, y_alignment;
 
   auto operator<=>(const Key&) const = default;
 };
 
+// The largest of the numbers of tokens that share a kernel.
+std::int64_t bucket_of(std::int64_t m) {
+  const std::int64_t unit = m <= 64 ? 16 : m <= 512 ? 64 : m <= 2048 ? 256 : 1024;
+  return (m + unit - 1) / unit * unit;
+}
+
 Key key_of(const Matmul& p) {
-  const auto bytes = static_cast<std::int64_t>(dtype_bytes(p.dtype));
+  const auto bytes = static_cast<std::int64_t>(dtype_bytes(p.dtype)),
+             y_bytes = static_cast<std::int64_t>(dtype_bytes(p.y_dtype));
   return {p.dtype,
-          p.m,
+          p.y_dtype,
+          bucket_of(p.m),
           p.n,
           p.k,
           p.x_stride,
           p.y_stride,
           alignment_of(p.x, p.x_stride * bytes),
           alignment_of(p.w, p.k * bytes),
-          alignment_of(p.y, p.y_stride * 4)};
+          alignment_of(p.y, p.y_stride * y_bytes)};
 }
 
-// Everything about a product but its pointers. Never freed: as many as there are shapes.
+cudaDataType_t cuda_type(DType dtype) {
+  return dtype == DType::bf16 ? CUDA_R_16BF : dtype == DType::f16 ? CUDA_R_16F : CUDA_R_32F;
+}
+
+class Layout {
+ public:
+  Layout(const Library& lib, DType dtype, std::int64_t rows, std::int64_t columns, std::int64_t stride)
+      : lib_(lib) {
+    lib.check(lib.create_layout(&layout_, cuda_type(dtype), static_cast<std::uint64_t>(rows),
+                                static_cast<std::uint64_t>(columns), stride),
+              "cublasLtMatrixLayoutCreate");
+  }
+  ~Layout() { lib_.destroy_layout(layout_); }
+  Layout(const Layout&) = delete;
+  Layout& operator=(const Layout&) = delete;
+
+  cublasLtMatrixLayout_t get() const { return layout_; }
+
+ private:
+  const Library& lib_;
+  cublasLtMatrixLayout_t layout_ = nullptr;
+};
+
+// cuBLAS counts by columns, so a row-major matrix is its transpose there: y^T [n, m] = W x^T.
+struct Layouts {
+  Layout w, x, y;
+
+  Layouts(const Library& lib, const Key& key, std::int64_t m)
+      : w(lib, key.dtype, key.k, key.n, key.k),
+        x(lib, key.dtype, key.k, m, key.x_stride),
+        y(lib, key.y_dtype, key.n, m, key.y_stride) {}
+};
+
+// The kernel for a Key's m tokens. Never freed: as many as there are shapes.
 struct Plan {
   cublasLtMatmulDesc_t desc = nullptr;
-  cublasLtMatrixLayout_t w = nullptr, x = nullptr, y = nullptr;
   cublasLtMatmulAlgo_t algo{};
   bool found = false;
 };
 
-// cuBLAS counts by columns, so a row-major matrix is its transpose there: y^T [n, m] = W x^T.
 Plan make_plan(const Library& lib, cublasLtHandle_t handle, const Key& key) {
   Plan plan;
-  const auto layout = [&](cublasLtMatrixLayout_t& to, cudaDataType_t type, std::int64_t rows,
-                          std::int64_t columns, std::int64_t stride) {
-    lib.check(lib.create_layout(&to, type, static_cast<std::uint64_t>(rows),
-                                static_cast<std::uint64_t>(columns), stride),
-              "cublasLtMatrixLayoutCreate");
-  };
-  const cudaDataType_t type = key.dtype == DType::bf16  ? CUDA_R_16BF
-                              : key.dtype == DType::f16 ? CUDA_R_16F
-                                                        : CUDA_R_32F;
   lib.check(lib.create_desc(&plan.desc, CUBLAS_COMPUTE_32F, CUDA_R_32F), "cublasLtMatmulDescCreate");
   const cublasOperation_t transposed = CUBLAS_OP_T;
   lib.check(lib.set_desc(plan.desc, CUBLASLT_MATMUL_DESC_TRANSA, &transposed, sizeof transposed),
             "cublasLtMatmulDescSetAttribute");
-  layout(plan.w, type, key.k, key.n, key.k);
-  layout(plan.x, type, key.k, key.m, key.x_stride);
-  layout(plan.y, CUDA_R_32F, key.n, key.m, key.y_stride);
+  const Layouts layouts(lib, key, key.m);
 
   cublasLtMatmulPreference_t preference = nullptr;
   lib.check(lib.create_preference(&preference), "cublasLtMatmulPreferenceCreate");
@@ -139,8 +170,9 @@ Plan make_plan(const Library& lib, cublasLtHandle_t handle, const Key& key) {
   prefer(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, key.y_alignment);
   cublasLtMatmulHeuristicResult_t result{};
   int num_results = 0;
-  const cublasStatus_t status = lib.get_heuristic(handle, plan.desc, plan.w, plan.x, plan.y, plan.y,
-                                                  preference, 1, &result, &num_results);
+  const cublasStatus_t status =
+      lib.get_heuristic(handle, plan.desc, layouts.w.get(), layouts.x.get(), layouts.y.get(), layouts.y.get(),
+                        preference, 1, &result, &num_results);
   lib.destroy_preference(preference);
   plan.found = status == CUBLAS_STATUS_SUCCESS && num_results == 1 && result.state == CUBLAS_STATUS_SUCCESS;
   plan.algo = result.algo;
@@ -195,15 +227,24 @@ void* take_workspace(Ctx& ctx) {
 bool cublas_matmul(Ctx& ctx, const Matmul& matmul) {
   const Library& lib = library();
   Card& card = current_card();
-  const Plan& plan = card.plan(key_of(matmul));
-  if (!plan.found) return false;
+  Key key = key_of(matmul);
+  const Layouts layouts(lib, key, matmul.m);
   const Workspace::Scope scope(*ctx.workspace);
   void* const workspace = take_workspace(ctx);
   const float one = 1, beta = matmul.accumulate ? 1 : 0;
-  lib.check(lib.matmul(card.handle(), plan.desc, &one, matmul.w, plan.w, matmul.x, plan.x, &beta, matmul.y,
-                       plan.y, matmul.y, plan.y, &plan.algo, workspace, kWorkspaceBytes, stream_of(ctx)),
-            "cublasLtMatmul");
-  return true;
+  // What was found for the bucket fits all of it; should a kernel not, one of the very number is asked for.
+  for (const std::int64_t m : {key.m, matmul.m}) {
+    key.m = m;
+    const Plan& plan = card.plan(key);
+    if (!plan.found) continue;
+    const cublasStatus_t status = lib.matmul(
+        card.handle(), plan.desc, &one, matmul.w, layouts.w.get(), matmul.x, layouts.x.get(), &beta, matmul.y,
+        layouts.y.get(), matmul.y, layouts.y.get(), &plan.algo, workspace, kWorkspaceBytes, stream_of(ctx));
+    if (status == CUBLAS_STATUS_SUCCESS) return true;
+    if (status != CUBLAS_STATUS_NOT_SUPPORTED && status != CUBLAS_STATUS_INVALID_VALUE)
+      lib.check(status, "cublasLtMatmul");
+  }
+  return false;
 }
 
 }  // namespace lmdeploy::ops::cuda

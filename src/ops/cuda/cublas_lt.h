@@ -10,8 +10,9 @@ struct Matmul {
   std::int64_t m = 0, n = 0, k = 0;
   const void* x = nullptr;  // [m, k]
   std::int64_t x_stride = 0;
-  const void* w = nullptr;  // [n, k], rows without gaps
-  float* y = nullptr;       // [m, n]
+  const void* w = nullptr;     // [n, k], rows without gaps
+  void* y = nullptr;           // [m, n]
+  DType y_dtype = DType::f32;  // f32, or dtype
   std::int64_t y_stride = 0;
   bool accumulate = false;  // y += x W^T instead of y = x W^T
 };

@@ -23,6 +23,10 @@ void embed(Ctx& ctx, const Indices& ids, const View& table, const View& y);
 void embed(Ctx& ctx, const Indices& ids, const PackedMatrix& table, const View& y);
 void rms_norm(Ctx& ctx, const View& x, const View& weight, float eps, const View& y);
 void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options);
+void normed_linear(Ctx& ctx, const View& x, const InputNorm& norm, const PackedMatrix& w, const View& y,
+                   const LinearOptions& options);
+void normed_swiglu(Ctx& ctx, const View& x, const InputNorm& norm, const PackedMatrix& w, const View& bias,
+                   const View& y);
 void rope_table(Ctx& ctx, const Indices& positions, std::span<const float> inv_freq, float scale,
                 const View& y);
 void rope(Ctx& ctx, const View& x, const View& table);

@@ -1,3 +1,4 @@
+#include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/dequantize_kernel.h"
 #include "ops/cuda/device_float.cuh"
 
@@ -81,37 +82,80 @@ __global__ void dequantize_rows(const QuantizedMatrixPointers w, const std::int3
   }
 }
 
-// A lane for each 16 bytes of words.
-template <class Y>
-__global__ void dequantize_slice(const QuantizedMatrixPointers w, std::int64_t first_row,
-                                 std::int64_t num_rows, std::int64_t num_lanes, Y* y) {
-  const std::int64_t idx = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
-  if (idx >= num_lanes) return;
-  const QuantizedLayout& layout = w.layout;
-  const std::int64_t chunks = layout.num_chunks(), lane = idx % 32, chunk = idx / 32 % chunks,
-                     tile = idx / 32 / chunks;
-  const std::int64_t pieces_per_group = layout.padded_group() / kPieceInputs;
-  const bool whole_pieces = layout.padded_group() == layout.group_size && layout.k % kPieceInputs == 0;
-  const uint4 v = static_cast<const uint4*>(w.words())[first_row / kTileRows * chunks * 32 + idx];
-  const bool four_bits = layout.bits == 4;
+// A slice of whole tiles; all divisions but those by constants are done by the host.
+struct Slice {
+  QuantizedMatrixPointers w;
+  std::int64_t first_tile, num_rows;
+  std::uint32_t num_chunks, num_groups, pieces_per_group;
+  std::uint32_t blocks_per_tile;
+  bool whole_pieces;  // eight inputs of memory are eight of the matrix
+};
+
+constexpr std::uint32_t kWarps = kThreads / 32;
+
+// 2^23 + a small integer is what it is as the lowest bits of a mantissa.
+__device__ float magic_float(std::uint32_t q) {
+  return __uint_as_float(0x4b000000U | q);
+}
+
+template <int kBits>
+__device__ void dequantize_words(std::uint32_t low, std::uint32_t high, int rotation, std::uint32_t zero,
+                                 float scale, float (&values)[8]) {
 #pragma unroll
-  for (int i = 0; i < 4; i++) {  // outputs g and g + 8 of one or two runs of 32 inputs
-    const int upper = i % 2, atom = i / 2;
-    if (!four_bits && atom == 1) break;
-    const std::int64_t row = tile * kTileRows + lane / 4 + upper * 8;
-    const std::int64_t piece = (four_bits ? chunk * 2 + atom : chunk) * 4 + lane % 4,
-                       group = piece / pieces_per_group;
-    if (row >= num_rows || group >= layout.num_groups()) continue;
-    const std::uint32_t low = four_bits ? (atom == 0 ? (upper == 0 ? v.x : v.y) : (upper == 0 ? v.z : v.w))
-                                        : (upper == 0 ? v.x : v.z);
-    float values[8];
-    dequantize_piece(w, first_row + row, group, low, upper == 0 ? v.y : v.w, values);
-    Y* to = y + row * layout.k;
-    if (whole_pieces)
-      store_whole_piece(values, to + piece * kPieceInputs);
-    else
-      store_piece(layout, piece, values, to);
+  for (int i = 0; i < 8; i++) {
+    std::uint32_t q = half_byte(low, rotation, i);
+    if constexpr (kBits == 8) q |= half_byte(high, rotation, i) << 4;
+    values[i] = (magic_float(q) - magic_float(zero)) * scale;
   }
+}
+
+// A warp for each chunk of a tile, a lane for each 16 bytes of its words: of outputs g and g + 8 one or two
+// runs of 32 inputs.
+template <class Y, class Scale, int kBits>
+__global__ void __launch_bounds__(kThreads) dequantize_slice(const __grid_constant__ Slice a, Y* y) {
+  constexpr int kAtoms = kBits == 4 ? 2 : 1;
+  const std::uint32_t lane = threadIdx.x % 32, tile = blockIdx.x / a.blocks_per_tile,
+                      chunk = blockIdx.x % a.blocks_per_tile * kWarps + threadIdx.x / 32;
+  const std::int64_t whole_tile = a.first_tile + tile;
+  const bool is_there = chunk < a.num_chunks;
+  uint4 v{};
+  if (is_there)
+    v = __ldg(static_cast<const uint4*>(a.w.words()) + (whole_tile * a.num_chunks + chunk) * 32 + lane);
+  enter_chain();
+  if (!is_there) return;
+  const int rotation = a.w.layout.rotation();
+#pragma unroll
+  for (int atom = 0; atom < kAtoms; atom++) {
+    const std::uint32_t piece = (chunk * kAtoms + atom) * 4 + lane % 4, group = piece / a.pieces_per_group;
+    if (group >= a.num_groups) continue;
+    const std::int64_t at = (whole_tile * a.num_groups + group) * kTileRows + lane / 4 * 2;
+#pragma unroll
+    for (int upper = 0; upper < 2; upper++) {
+      const std::int64_t row = std::int64_t{tile} * kTileRows + lane / 4 + upper * 8;
+      if (row >= a.num_rows) continue;
+      const std::uint32_t low = kBits == 8 || atom == 0 ? (upper == 0   ? v.x
+                                                           : kBits == 4 ? v.y
+                                                                        : v.z)
+                                                        : (upper == 0 ? v.z : v.w);
+      float values[8];
+      dequantize_words<kBits>(low, upper == 0 ? v.y : v.w, rotation,
+                              static_cast<const std::uint8_t*>(a.w.zeros())[at + upper],
+                              to_float(static_cast<const Scale*>(a.w.scales())[at + upper]), values);
+      Y* to = y + row * a.w.layout.k;
+      if (a.whole_pieces)
+        store_whole_piece(values, to + piece * kPieceInputs);
+      else
+        store_piece(a.w.layout, piece, values, to);
+    }
+  }
+}
+
+template <class Y, class Scale>
+cudaError_t launch_slice(const Slice& slice, Y* y, cudaStream_t stream) {
+  const std::int64_t num_tiles = divide_up(slice.num_rows, kTileRows);
+  return launch_chained(
+      slice.w.layout.bits == 4 ? dequantize_slice<Y, Scale, 4> : dequantize_slice<Y, Scale, 8>,
+      static_cast<unsigned>(num_tiles * slice.blocks_per_tile), kThreads, 0, stream, slice, y);
 }
 
 }  // namespace
@@ -126,13 +170,23 @@ cudaError_t launch_dequantize_rows(const QuantizedMatrixPointers& w, const std::
 
 cudaError_t launch_dequantize_slice(const QuantizedMatrixPointers& w, std::int64_t first_row,
                                     std::int64_t num_rows, DType y_dtype, void* y, cudaStream_t stream) {
-  const std::int64_t num_lanes = divide_up(num_rows, kTileRows) * w.layout.num_chunks() * 32;
+  const QuantizedLayout& layout = w.layout;
+  const Slice slice{w,
+                    first_row / kTileRows,
+                    num_rows,
+                    static_cast<std::uint32_t>(layout.num_chunks()),
+                    static_cast<std::uint32_t>(layout.num_groups()),
+                    static_cast<std::uint32_t>(layout.padded_group() / kPieceInputs),
+                    static_cast<std::uint32_t>(divide_up(layout.num_chunks(), kWarps)),
+                    layout.padded_group() == layout.group_size && layout.k % kPieceInputs == 0};
+  cudaError_t status = cudaSuccess;
   with_float_type(y_dtype, [&](auto type) {
-    using Y = decltype(type);
-    dequantize_slice<Y><<<static_cast<unsigned>(divide_up(num_lanes, kThreads)), kThreads, 0, stream>>>(
-        w, first_row, num_rows, num_lanes, static_cast<Y*>(y));
+    auto* to = static_cast<decltype(type)*>(y);
+    with_float_type(layout.scale_dtype, [&](auto scale) {
+      status = launch_slice<decltype(type), decltype(scale)>(slice, to, stream);
+    });
   });
-  return cudaGetLastError();
+  return status;
 }
 
 }  // namespace lmdeploy::ops::cuda

@@ -9,7 +9,7 @@
 #include "ops/cuda/deterministic.h"
 #include "ops/cuda/gemv_kernel.h"
 #include "ops/cuda/launch.h"
-#include "ops/cuda/linear_inputs.h"
+#include "ops/cuda/linear_product.h"
 #include "ops/cuda/quantized_gemm_kernel.h"
 #include "ops/cuda/quantized_gemv_kernel.h"
 #include "ops/cuda/quantized_matrix.h"
@@ -17,16 +17,16 @@
 namespace lmdeploy::ops::cuda {
 namespace {
 
-// More tokens than this take the weights as floats, from scratch of at most so many bytes.
-constexpr std::int64_t kMaxQuantizedTokens = 128;
-constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
-
 // Rows of the weights as floats of x's type.
 struct FloatWeights {
   const void* data;  // [n, k]
   std::int64_t n;
   bool are_new;  // made by the kernel before
 };
+
+// More tokens than this take the weights as floats, from scratch of at most so many bytes.
+constexpr std::int64_t kMaxQuantizedTokens = 128;
+constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
 
 void float_gemv(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutput& out) {
   FloatGemv gemv;
@@ -49,14 +49,14 @@ void float_gemv(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutp
   CUDA_CHECK(launch_gemv(gemv, card.num_multiprocessors, card.max_shared_bytes, stream_of(ctx)));
 }
 
-// By cuBLASLt; false where it has no kernel for these shapes. out.bias must be none.
-bool float_gemm(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutput& out) {
+// By cuBLASLt; false where it has no kernel for these shapes. y: [m, w.n] f32 or of x's type.
+bool float_gemm(Ctx& ctx, const View& x, const FloatWeights& w, const View& y, bool accumulate) {
   const std::int64_t k = x.dim(1);
   if (k * static_cast<std::int64_t>(dtype_bytes(x.dtype)) % 16 != 0) return false;
   const Workspace::Scope scope(*ctx.workspace);
   const View rows = aligned(ctx, x);
-  return cublas_matmul(ctx, {x.dtype, x.dim(0), w.n, k, rows.data, rows.row_stride, w.data, out.y, out.stride,
-                             out.accumulate});
+  return cublas_matmul(ctx, {x.dtype, x.dim(0), w.n, k, rows.data, rows.row_stride, w.data, y.data, y.dtype,
+                             y.row_stride, accumulate});
 }
 
 // out.row_scales must be none.
@@ -68,23 +68,32 @@ void float_linear(Ctx& ctx, const View& x, const FloatWeights& w, LinearOutput o
     out.bias = nullptr;
     out.accumulate = true;
   }
-  if (float_gemm(ctx, x, w, out)) return;
+  if (float_gemm(ctx, x, w, View(out.y, DType::f32, {m, w.n}, out.stride), out.accumulate)) return;
   for (std::int64_t row = 0; row < m; row += kMaxGemvTokens)
     float_gemv(ctx, x.rows(row, std::min<std::int64_t>(kMaxGemvTokens, m - row)), w, out.rows(row));
 }
 
-// The weights as floats of x's type, piece by piece.
-void dequantized_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
-  const std::int64_t row_bytes = w.layout.k * static_cast<std::int64_t>(dtype_bytes(x.dtype));
+// f(weights, first row) for the weights as floats of x's type, piece by piece, as long as it returns true.
+template <class F>
+bool for_dequantized(Ctx& ctx, DType dtype, const QuantizedMatrixPointers& w, const F& f) {
+  const std::int64_t row_bytes = w.layout.k * static_cast<std::int64_t>(dtype_bytes(dtype));
   const std::int64_t num_rows = std::max(
       kTileRows, std::min(w.layout.num_tiles() * kTileRows, kSliceBytes / row_bytes / kTileRows * kTileRows));
   const Workspace::Scope scope(*ctx.workspace);
-  const View slice = ctx.workspace->take(x.dtype, {num_rows, w.layout.k});
+  const View slice = ctx.workspace->take(dtype, {num_rows, w.layout.k});
   for (std::int64_t row = 0; row < w.layout.n; row += num_rows) {
     const std::int64_t count = std::min(num_rows, w.layout.n - row);
-    CUDA_CHECK(launch_dequantize_slice(w, row, count, x.dtype, slice.data, stream_of(ctx)));
-    float_linear(ctx, x, {slice.data, count, true}, out.columns(row));
+    CUDA_CHECK(launch_dequantize_slice(w, row, count, dtype, slice.data, stream_of(ctx)));
+    if (!f(FloatWeights{slice.data, count, true}, row)) return false;
   }
+  return true;
+}
+
+void dequantized_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
+  for_dequantized(ctx, x.dtype, w, [&](const FloatWeights& weights, std::int64_t row) {
+    float_linear(ctx, x, weights, out.columns(row));
+    return true;
+  });
 }
 
 // For x whose rows are multiples of out.row_scales: these are applied to a copy of the result.
@@ -120,7 +129,7 @@ void f32_linear(Ctx& ctx, const View& x, const PackedMatrix& w, const LinearOutp
 void quantized_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
   const CardLimits card = card_limits();
   const QuantizedInputs inputs{x.data, x.row_stride, static_cast<int>(x.dim(0))};
-  if (inputs.m <= kMaxGemvTokens && quantized_gemv_shared_bytes(w.layout, inputs.m) <= card.max_shared_bytes)
+  if (fits_gemv(w.layout, inputs.m, out.gated != nullptr))
     return CUDA_CHECK(launch_quantized_gemv(w, inputs, out, card.num_multiprocessors, stream_of(ctx)));
   const GemmPlan plan =
       plan_quantized_gemm(w.layout, inputs.m, card.num_multiprocessors, card.max_shared_bytes);
@@ -157,18 +166,31 @@ void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& matrix, Linea
 
 }  // namespace
 
-void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options) {
-  if (x.dim(0) == 0) return;
-  LinearOutput out;
-  out.y = y.as<float>();
-  out.stride = y.row_stride;
-  out.bias = options.bias.empty() ? nullptr : options.bias.as<float>();
-  out.accumulate = options.accumulate;
+bool fits_gemv(const QuantizedLayout& layout, std::int64_t m, bool is_gated) {
+  return m <= kMaxGemvTokens &&
+         quantized_gemv_shared_bytes(layout, static_cast<int>(m), is_gated) <= card_limits().max_shared_bytes;
+}
+
+void linear_product(Ctx& ctx, const View& x, const PackedMatrix& w, const LinearOutput& out) {
   if (ctx.deterministic) return deterministic_linear(ctx, x, w, out);
   if (w.format.quant)
     quantized_linear(ctx, x, w, out);
   else
     float_linear(ctx, x, {w.data.view().data, w.n, false}, out);
+}
+
+bool rounded_product(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y) {
+  const std::int64_t m = x.dim(0);
+  if (x.dtype == DType::f32 || m <= kMaxGemvTokens) return false;
+  if (!w.format.quant) return float_gemm(ctx, x, {w.data.view().data, w.n, false}, y, false);
+  if (m <= kMaxQuantizedTokens || w.format.activations != Activations::as_they_are) return false;
+  return for_dequantized(ctx, x.dtype, quantized_matrix(w), [&](const FloatWeights& part, std::int64_t row) {
+    return float_gemm(ctx, x, part, y.columns(row, part.n), false);
+  });
+}
+
+void linear(Ctx& ctx, const View& x, const PackedMatrix& w, const View& y, const LinearOptions& options) {
+  if (x.dim(0) != 0) linear_product(ctx, x, w, output_of(y, options));
 }
 
 }  // namespace lmdeploy::ops::cuda

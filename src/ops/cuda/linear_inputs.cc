@@ -1,24 +1,29 @@
 #include "ops/cuda/linear_inputs.h"
 
+#include <map>
+#include <mutex>
+
 #include "ops/cuda/launch.h"
 
 namespace lmdeploy::ops::cuda {
-namespace {
+
+CardLimits card_limits() {
+  constexpr int kStaticBytes = 1024;  // what kernels have besides
+  static std::mutex mutex;
+  static std::map<int, CardLimits> cards;
+  int device = 0, multiprocessors = 0, shared = 0;
+  CUDA_CHECK(cudaGetDevice(&device));
+  const std::lock_guard lock(mutex);
+  if (const auto it = cards.find(device); it != cards.end()) return it->second;
+  CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
+  CUDA_CHECK(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
+  return cards[device] = {multiprocessors, static_cast<std::size_t>(shared - kStaticBytes)};
+}
 
 bool is_aligned(const View& x) {
   constexpr std::uintptr_t kUnit = 16;
   const auto row_bytes = static_cast<std::uintptr_t>(x.row_stride) * dtype_bytes(x.dtype);
   return reinterpret_cast<std::uintptr_t>(x.data) % kUnit == 0 && (x.dim(0) == 1 || row_bytes % kUnit == 0);
-}
-
-}  // namespace
-
-CardLimits card_limits() {
-  int device = 0, multiprocessors = 0, shared = 0;
-  CUDA_CHECK(cudaGetDevice(&device));
-  CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
-  CUDA_CHECK(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-  return {multiprocessors, static_cast<std::size_t>(shared)};
 }
 
 LinearInputs inputs_of(const View& x) {

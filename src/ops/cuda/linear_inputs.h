@@ -10,9 +10,12 @@ namespace lmdeploy::ops::cuda {
 
 struct CardLimits {
   int num_multiprocessors = 0;
-  std::size_t max_shared_bytes = 0;  // of a block
+  std::size_t max_shared_bytes = 0;  // that a block may ask for
 };
-CardLimits card_limits();
+CardLimits card_limits();  // of the current card
+
+// Whether every row begins at a multiple of 16 bytes.
+bool is_aligned(const View& x);
 
 LinearInputs inputs_of(const View& x);
 // x, or a copy of it in rows of whole 16 bytes, which lives as long as the caller's Workspace::Scope.

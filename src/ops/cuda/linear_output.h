@@ -6,7 +6,10 @@ namespace lmdeploy::ops::cuda {
 // Where a linear layer's sums go.
 struct LinearOutput {
   float* y = nullptr;  // [m, n]
-  std::int64_t stride = 0;
+  // Instead of y: silu of the first half of the outputs times the second half, [m, n / 2] of x's type. Of few
+  // tokens, nothing added to it.
+  void* gated = nullptr;
+  std::int64_t stride = 0;            // of y, or of gated
   const float* bias = nullptr;        // [n], or none
   const float* row_scales = nullptr;  // [m]: what the rounded inputs of a row are multiples of; none: 1
   bool accumulate = false;

@@ -9,6 +9,7 @@
 
 #include "ops/cuda/device_float.cuh"
 #include "ops/cuda/linear_output.h"
+#include "ops/cuda/warp_mma.cuh"
 
 namespace lmdeploy::ops::cuda {
 
@@ -39,10 +40,23 @@ __device__ inline uint4 load_once(const void* p) {
   return v;
 }
 
+// The same into shared memory; zeros where there is nothing. Whoever asked sees it behind wait_copies().
+__device__ inline void copy_once(unsigned to, const void* from, bool valid = true) {
+  asm volatile("cp.async.cg.shared.global.L2::128B [%0], [%1], 16, %2;" ::"r"(to), "l"(from),
+               "r"(valid ? 16 : 0)
+               : "memory");
+}
+
+// What a sum of a column becomes.
+__device__ inline float output_of(const LinearOutput& out, std::int64_t token, std::int64_t column,
+                                  float sum) {
+  if (out.row_scales != nullptr) sum *= out.row_scales[token];
+  return out.bias != nullptr ? sum + out.bias[column] : sum;
+}
+
 __device__ inline void put(const LinearOutput& out, std::int64_t token, std::int64_t column, float sum) {
   float* y = out.y + token * out.stride + column;
-  if (out.row_scales != nullptr) sum *= out.row_scales[token];
-  if (out.bias != nullptr) sum += out.bias[column];
+  sum = output_of(out, token, column, sum);
   *y = out.accumulate ? *y + sum : sum;
 }
 
@@ -61,70 +75,57 @@ __device__ float sum_of_piece(const uint4& piece) {
   return sum;
 }
 
+// The pieces of tokens' inputs that a thread stages: of all tokens one after another every blockDim.x-th.
+struct StagedPieces {
+  int padded_pieces;  // of a token
+  int token, piece;
+  int step_tokens, step_pieces;
+
+  __device__ explicit StagedPieces(int padded_pieces_in)
+      : padded_pieces(padded_pieces_in),
+        token(static_cast<int>(threadIdx.x) / padded_pieces_in),
+        piece(static_cast<int>(threadIdx.x) % padded_pieces_in),
+        step_tokens(static_cast<int>(blockDim.x) / padded_pieces_in),
+        step_pieces(static_cast<int>(blockDim.x) % padded_pieces_in) {}
+
+  __device__ void advance() {
+    piece += step_pieces, token += step_tokens;
+    if (piece >= padded_pieces) piece -= padded_pieces, token++;
+  }
+};
+
 // Copies [m, 8 num_pieces] inputs to shared memory, zeros behind them up to 8 padded_pieces. kSumAtoms > 0:
 // `sums` [padded_pieces / (4 kSumAtoms)][sums_stride] takes each token's sums over 32 kSumAtoms inputs, a
 // divisor of the row. x is aligned to 16 bytes, in every row.
 template <class T, int kSumAtoms>
-__device__ void stage_inputs(const T* x, std::int64_t x_stride, int m, int num_pieces, int padded_pieces,
-                             T* to, int to_stride, float* sums, int sums_stride) {
-  const int total = m * padded_pieces, lane = threadIdx.x % 32;
-#pragma unroll 4
-  for (int i = threadIdx.x; i - lane < total; i += blockDim.x) {
-    const int token = i / padded_pieces, piece = i % padded_pieces;
-    uint4 v{};
-    if (i < total && piece < num_pieces)
-      v = *reinterpret_cast<const uint4*>(x + token * x_stride + piece * 8);
-    if (i < total) *reinterpret_cast<uint4*>(to + token * to_stride + piece * 8) = v;
-    if constexpr (kSumAtoms > 0) {
-      constexpr int kLanes = 4 * kSumAtoms;
-      float sum = sum_of_piece<T>(v);
+__device__ void stage_inputs(StagedPieces at, const T* x, std::int64_t x_stride, int m, int num_pieces, T* to,
+                             int to_stride, float* sums, int sums_stride) {
+  constexpr int kAtOnce = 4;  // loads under way
+  const int total = m * at.padded_pieces, lane = threadIdx.x % 32, step = static_cast<int>(blockDim.x);
+  for (int first = threadIdx.x; first - lane < total; first += kAtOnce * step) {
+    uint4 v[kAtOnce];
+    StagedPieces from = at;
 #pragma unroll
-      for (int step = kLanes / 2; step > 0; step /= 2) sum += __shfl_xor_sync(~0U, sum, step);
-      if (i < total && lane % kLanes == 0) sums[piece / kLanes * sums_stride + token] = sum;
+    for (int j = 0; j < kAtOnce; j++, from.advance()) {
+      v[j] = uint4{};
+      if (first + j * step < total && from.piece < num_pieces)
+        v[j] = *reinterpret_cast<const uint4*>(x + from.token * x_stride + from.piece * 8);
+    }
+#pragma unroll
+    for (int j = 0; j < kAtOnce; j++, at.advance()) {
+      const int i = first + j * step;
+      if (i - lane >= total) break;  // the whole warp
+      if (i < total) *reinterpret_cast<uint4*>(to + at.token * to_stride + at.piece * 8) = v[j];
+      if constexpr (kSumAtoms > 0) {
+        constexpr int kLanes = 4 * kSumAtoms;
+        float sum = sum_of_piece<T>(v[j]);
+#pragma unroll
+        for (int distance = kLanes / 2; distance > 0; distance /= 2)
+          sum += __shfl_xor_sync(~0U, sum, distance);
+        if (i < total && lane % kLanes == 0) sums[at.piece / kLanes * sums_stride + at.token] = sum;
+      }
     }
   }
 }
-
-// Sums over a block's warps, in their order, what each has of a tile of outputs, and writes it. Tiles are
-// finished one after another, the sum by another warp each time. Two of them are in flight: whoever writes to
-// the half of the next but one has passed the barrier that comes after the last reading of it.
-class TileSums {
- public:
-  static constexpr int kFloat4s = 2 * 32;  // of shared memory for each warp
-
-  __device__ explicit TileSums(float4* partial) : half_(partial), num_warps_(blockDim.x / 32) {}
-
-  // Every thread of the block calls it.
-  __device__ void finish(const float (&mine)[4], std::uint32_t tile, std::int64_t n, int m,
-                         const LinearOutput& out) {
-    const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    half_[warp * 32 + lane] = {mine[0], mine[1], mine[2], mine[3]};
-    __syncthreads();
-    if (warp == turn_) write(half_ + lane, tile, n, m, out);
-    turn_ = turn_ + 1 == num_warps_ ? 0 : turn_ + 1;
-    half_ += in_second_half_ ? -static_cast<int>(num_warps_ * 32) : static_cast<int>(num_warps_ * 32);
-    in_second_half_ = !in_second_half_;
-  }
-
- private:
-  __device__ void write(const float4* parts, std::uint32_t tile, std::int64_t n, int m,
-                        const LinearOutput& out) const {
-    float4 sum{};
-    for (unsigned i = 0; i < num_warps_; i++) {
-      const float4 part = parts[i * 32];
-      sum.x += part.x, sum.y += part.y, sum.z += part.z, sum.w += part.w;
-    }
-    const std::int64_t row = std::int64_t{tile} * 16 + threadIdx.x % 32 / 4;
-    const int token = static_cast<int>(threadIdx.x % 4) * 2;
-    if (row < n && token < m) put(out, token, row, sum.x);
-    if (row < n && token + 1 < m) put(out, token + 1, row, sum.y);
-    if (row + 8 < n && token < m) put(out, token, row + 8, sum.z);
-    if (row + 8 < n && token + 1 < m) put(out, token + 1, row + 8, sum.w);
-  }
-
-  float4* half_;  // [num_warps][32], of two
-  unsigned num_warps_, turn_ = 0;
-  bool in_second_half_ = false;
-};
 
 }  // namespace lmdeploy::ops::cuda

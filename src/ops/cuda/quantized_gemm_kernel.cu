@@ -53,7 +53,6 @@ template <class T, class Shape, int kTokenTiles>
 __global__ void __launch_bounds__(kWarpsOf<kTokenTiles> * 32, 1) quantized_gemm(const Arguments a) {
   constexpr int kRowTiles = kRowTilesOf<Shape::kBits, kTokenTiles>, kDepth = kDepthOf<Shape, kTokenTiles>;
   constexpr int kSumsStride = kTokenTiles * kTileTokens, kUnitPieces = Shape::kAtoms * 4;
-  let_successor_start();
   extern __shared__ uint4 shared[];
   T* x = reinterpret_cast<T*>(shared);                                  // [m][x_stride]
   float* sums = reinterpret_cast<float*>(x + a.inputs.m * a.x_stride);  // [slots of the slice][kSumsStride]
@@ -79,10 +78,11 @@ __global__ void __launch_bounds__(kWarpsOf<kTokenTiles> * 32, 1) quantized_gemm(
 #pragma unroll
   for (int i = 0; i < kDepth; i++) fetch(units[i]);
 
-  wait_for_predecessor();
   const int num_pieces = static_cast<int>(num_units) * kUnitPieces;
-  stage_inputs<T, Shape::kSlotAtoms>(static_cast<const T*>(a.inputs.x) + first_unit * Shape::kInputs,
-                                     a.inputs.stride, a.inputs.m, num_pieces, num_pieces, x, a.x_stride, sums,
+  StagedPieces pieces(num_pieces);
+  enter_chain();
+  stage_inputs<T, Shape::kSlotAtoms>(pieces, static_cast<const T*>(a.inputs.x) + first_unit * Shape::kInputs,
+                                     a.inputs.stride, a.inputs.m, num_pieces, x, a.x_stride, sums,
                                      kSumsStride);
   __syncthreads();
 
@@ -129,11 +129,8 @@ Variant variant(int bits, int m) {
 
 template <class T, class Shape, int kTokenTiles>
 cudaError_t launch(const Arguments& a, const GemmPlan& plan, cudaStream_t stream) {
-  const auto kernel = quantized_gemm<T, Shape, kTokenTiles>;
-  const cudaError_t status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                                                  static_cast<int>(plan.shared_bytes));
-  if (status != cudaSuccess) return status;
-  return launch_chained(kernel, plan.num_blocks, kWarpsOf<kTokenTiles> * 32, plan.shared_bytes, stream, a);
+  return launch_chained(quantized_gemm<T, Shape, kTokenTiles>, plan.num_blocks, kWarpsOf<kTokenTiles> * 32,
+                        plan.shared_bytes, stream, a);
 }
 
 template <class T, class Shape>

@@ -1,5 +1,6 @@
 #pragma once
 #include "ops/cuda/linear_output.h"
+#include "ops/cuda/prologue_norm.h"
 #include "ops/cuda/quantized_layout.h"
 
 namespace lmdeploy::ops::cuda {
@@ -9,12 +10,14 @@ struct QuantizedInputs {
   const void* x = nullptr;  // [m, padded_k]
   std::int64_t stride = 0;
   int m = 0;
+  PrologueNorm norm = {};  // of quantized_gemv, where no group has to be filled up
 };
 
 inline constexpr int kMaxGemvTokens = 8;
 
-// Shared memory of a block; where a card has less, the product is quantized_gemm's.
-std::size_t quantized_gemv_shared_bytes(const QuantizedLayout& layout, int m);
+// Shared memory of a block; where a card has less, the product is quantized_gemm's. gated: n a multiple
+// of 32.
+std::size_t quantized_gemv_shared_bytes(const QuantizedLayout& layout, int m, bool is_gated);
 cudaError_t launch_quantized_gemv(const QuantizedMatrixPointers& w, const QuantizedInputs& inputs,
                                   const LinearOutput& out, int num_multiprocessors, cudaStream_t stream);
 

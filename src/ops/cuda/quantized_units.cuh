@@ -73,6 +73,13 @@ __device__ float2 scales_of(const StoredScales<Scale>& stored) {
 }
 
 template <class Shape>
+__device__ std::uint32_t group_of_slot(const QuantizedTiles& w, std::uint32_t slot) {
+  const std::uint32_t group = __umulhi(2 * slot + 1, w.half_slots_per_group_inverse);
+  // Behind the last group there may be half a chunk of zeros.
+  return Shape::kSlots > 1 ? min(group, w.num_groups - 1) : group;
+}
+
+template <class Shape>
 __device__ void fetch_unit(Unit<Shape>& unit, const QuantizedTiles& w, std::uint32_t tile,
                            std::uint32_t unit_idx, std::uint32_t lane) {
   const std::uint32_t first = (tile * w.num_units + unit_idx) * (Shape::kChunks * 32) + lane;
@@ -81,10 +88,7 @@ __device__ void fetch_unit(Unit<Shape>& unit, const QuantizedTiles& w, std::uint
   for (int i = 0; i < Shape::kChunks; i++) unit.words[i] = load_once(words + i * 32);
 #pragma unroll
   for (int i = 0; i < Shape::kSlots; i++) {
-    const std::uint32_t slot = unit_idx * Shape::kSlots + i;
-    std::uint32_t group = __umulhi(2 * slot + 1, w.half_slots_per_group_inverse);
-    // Behind the last group there may be half a chunk of zeros.
-    if constexpr (Shape::kSlots > 1) group = min(group, w.num_groups - 1);
+    const std::uint32_t group = group_of_slot<Shape>(w, unit_idx * Shape::kSlots + i);
     const std::uint32_t at = (tile * w.num_groups + group) * 8 + lane / 4;
     unit.scales[i] = __ldg(static_cast<const StoredScales<typename Shape::Scale>*>(w.scales) + at);
     if constexpr (Shape::kIntegers) unit.zeros[i] = __ldg(static_cast<const unsigned short*>(w.zeros) + at);

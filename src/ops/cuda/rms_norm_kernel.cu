@@ -1,43 +1,25 @@
 #include "ops/cuda/chained_launch.cuh"
-#include "ops/cuda/quads.cuh"
+#include "ops/cuda/rms_norm.cuh"
 #include "ops/cuda/row_ops_kernel.h"
 
 namespace lmdeploy::ops::cuda {
 namespace {
 
-constexpr int kWarp = 32, kMaxThreads = 1024;
-constexpr int kHeldQuads = 2;  // per thread, so rows of up to 8192 are read once
-
-__device__ float sum_of_warp(float x) {
-#pragma unroll
-  for (int distance = kWarp / 2; distance > 0; distance /= 2) x += __shfl_xor_sync(~0U, x, distance);
-  return x;
-}
-
 // Of threadIdx.x, all of which are of one row; in every thread. Rows of one warp need no shared memory.
 __device__ float sum_of_row(float x) {
-  __shared__ float sums[kMaxThreads / kWarp];
+  __shared__ float sums[kMaxNormThreads / kNormLanes];
   x = sum_of_warp(x);
-  const unsigned num_warps = blockDim.x / kWarp, lane = threadIdx.x % kWarp;
+  const unsigned num_warps = blockDim.x / kNormLanes, lane = threadIdx.x % kNormLanes;
   if (num_warps == 1) return x;
-  if (lane == 0) sums[threadIdx.x / kWarp] = x;
+  if (lane == 0) sums[threadIdx.x / kNormLanes] = x;
   __syncthreads();
   return sum_of_warp(lane < num_warps ? sums[lane] : 0.0F);
-}
-
-__device__ float sum_of_squares(float4 x) {
-  return x.x * x.x + x.y * x.y + (x.z * x.z + x.w * x.w);
-}
-
-__device__ float4 normed(float4 x, float factor, float4 w) {
-  return {x.x * factor * w.x, x.y * factor * w.y, x.z * factor * w.z, x.w * factor * w.w};
 }
 
 // threadIdx.x walks a group of d elements, threadIdx.y and blockIdx.x say which. y may be x: a quad is read
 // and written by one thread. One row costs what it waits for: all that does not depend on x is done before.
 template <bool kAligned, class T>
-__global__ void __launch_bounds__(kMaxThreads) rms_norm_groups(const RmsNormArguments a, T* y_rows) {
-  let_successor_start();
+__global__ void __launch_bounds__(kMaxNormThreads) rms_norm_groups(const RmsNormArguments a, T* y_rows) {
   const unsigned group = blockIdx.x * blockDim.y + threadIdx.y,
                  groups_per_row = static_cast<unsigned>(a.groups_per_row);
   const std::int64_t row = group / groups_per_row, begin = group % groups_per_row * a.d,
@@ -46,45 +28,43 @@ __global__ void __launch_bounds__(kMaxThreads) rms_norm_groups(const RmsNormArgu
   T* y = y_rows + row * a.y.stride + begin;
 
   const float inverse_d = 1 / static_cast<float>(a.d);
-  float4 held[kHeldQuads], weights[kHeldQuads];
+  float4 held[kNormQuads], weights[kNormQuads];
   float sum = 0;
 #pragma unroll
-  for (int j = 0; j < kHeldQuads; j++) {
+  for (int j = 0; j < kNormQuads; j++) {
     const std::int64_t i = threadIdx.x + j * step;
     if (i < num_quads) weights[j] = load_quad<kAligned>(a.weight, i, a.d);
   }
-  wait_for_predecessor();
+  enter_chain();
   if (group >= a.num_rows * a.groups_per_row) return;  // whole warps, and only where a group is one warp's
 #pragma unroll
-  for (int j = 0; j < kHeldQuads; j++) {
+  for (int j = 0; j < kNormQuads; j++) {
     const std::int64_t i = threadIdx.x + j * step;
     held[j] = i < num_quads ? load_quad<kAligned>(x, i, a.d) : float4{0, 0, 0, 0};
   }
 #pragma unroll
-  for (int j = 0; j < kHeldQuads; j++) sum += sum_of_squares(held[j]);
+  for (int j = 0; j < kNormQuads; j++) sum += sum_of_squares(held[j]);
 #pragma unroll 1  // few rows are that long, and every row would wait for the code
-  for (std::int64_t i = threadIdx.x + kHeldQuads * step; i < num_quads; i += step)
+  for (std::int64_t i = threadIdx.x + kNormQuads * step; i < num_quads; i += step)
     sum += sum_of_squares(load_quad<kAligned>(x, i, a.d));
 
-  const float factor = rsqrtf(sum_of_row(sum) * inverse_d + a.eps);
+  const float factor = norm_factor(sum_of_row(sum), inverse_d, a.eps);
 #pragma unroll
-  for (int j = 0; j < kHeldQuads; j++) {
+  for (int j = 0; j < kNormQuads; j++) {
     const std::int64_t i = threadIdx.x + j * step;
     if (i < num_quads) store_quad<kAligned>(y, i, a.d, normed(held[j], factor, weights[j]));
   }
 #pragma unroll 1
-  for (std::int64_t i = threadIdx.x + kHeldQuads * step; i < num_quads; i += step)
+  for (std::int64_t i = threadIdx.x + kNormQuads * step; i < num_quads; i += step)
     store_quad<kAligned>(
         y, i, a.d, normed(load_quad<kAligned>(x, i, a.d), factor, load_quad<kAligned>(a.weight, i, a.d)));
 }
 
-// As many quads a thread as it holds, until a block is full: of d alone, so that a row's sum does not depend
-// on its company.
+// Of d alone, so that a row's sum does not depend on its company.
 dim3 block_of(std::int64_t d) {
-  constexpr std::int64_t kNarrowRows = 4;
-  const std::int64_t threads = divide_up(divide_up(divide_up(d, 4), kHeldQuads), kWarp) * kWarp;
-  if (threads == kWarp) return dim3(kWarp, kNarrowRows);
-  return dim3(static_cast<unsigned>(threads < kMaxThreads ? threads : kMaxThreads));
+  constexpr unsigned kNarrowRows = 4;
+  const auto threads = static_cast<unsigned>(norm_threads(d));
+  return dim3(threads, threads == kNormLanes ? kNarrowRows : 1);
 }
 
 template <bool kAligned, class T>

@@ -69,7 +69,7 @@ void rope(Ctx& ctx, const View& x, const View& table) {
 }
 
 void silu_mul(Ctx& ctx, const View& x, const View& y) {
-  CUDA_CHECK(launch_silu_mul(x.as<float>(), x.row_stride, rows_of(y), y.dim(0), y.dim(1), stream_of(ctx)));
+  CUDA_CHECK(launch_silu_mul(rows_of(x), rows_of(y), y.dim(0), y.dim(1), stream_of(ctx)));
 }
 
 void cast(Ctx& ctx, const View& x, const View& y) {

@@ -4,6 +4,7 @@
 #include "ops/cuda/quads.cuh"
 #include "ops/cuda/rotation.cuh"
 #include "ops/cuda/row_ops_kernel.h"
+#include "ops/cuda/silu.cuh"
 
 namespace lmdeploy::ops::cuda {
 namespace {
@@ -81,12 +82,8 @@ __global__ void rope_table_rows(const std::int32_t* positions,
   y[row * y_stride + half + j] = static_cast<float>(sine) * scale;
 }
 
-__device__ float silu(float x) {
-  return x / (1 + expf(-x));
-}
-
-template <bool kAligned, class T>
-__global__ void silu_mul_rows(const float* x, std::int64_t x_stride, T* y, std::int64_t y_stride,
+template <bool kAligned, class X, class T>
+__global__ void silu_mul_rows(const X* x, std::int64_t x_stride, T* y, std::int64_t y_stride,
                               std::int64_t k) {
   enter_chain();
   const std::int64_t i = thread_of_row(), row = blockIdx.x;
@@ -155,19 +152,28 @@ cudaError_t launch_rope(float* x, std::int64_t x_stride, const float* table, std
   return cudaGetLastError();
 }
 
-cudaError_t launch_silu_mul(const float* x, std::int64_t x_stride, const FloatRows& y, std::int64_t num_rows,
-                            std::int64_t k, cudaStream_t stream) {
+cudaError_t launch_silu_mul(const FloatRows& x, const FloatRows& y, std::int64_t num_rows, std::int64_t k,
+                            cudaStream_t stream) {
   if (num_rows == 0 || k == 0) return cudaSuccess;
+  cudaError_t status = cudaSuccess;
   with_float_type(y.dtype, [&](auto type) {
+    using T = decltype(type);
     auto* target = rows_of(y, type);
-    const bool aligned = k % 4 == 0 && quads_aligned(x, x_stride) && quads_aligned(target, y.stride);
-    with_bool(aligned, [&](auto is_aligned) {
-      launch_chained(silu_mul_rows<decltype(is_aligned)::value, decltype(type)>,
-                     grid_of(num_rows, divide_up(k, 4)), kThreads, 0, stream, x, x_stride, target, y.stride,
-                     k);
-    });
+    const auto launch = [&](auto source_type) {
+      const auto* source = rows_of(x, source_type);
+      const bool aligned = k % 4 == 0 && quads_aligned(source, x.stride) && quads_aligned(target, y.stride);
+      with_bool(aligned, [&](auto is_aligned) {
+        status = launch_chained(silu_mul_rows<decltype(is_aligned)::value, decltype(source_type), T>,
+                                grid_of(num_rows, divide_up(k, 4)), kThreads, 0, stream, source, x.stride,
+                                target, y.stride, k);
+      });
+    };
+    if (x.dtype == DType::f32)
+      launch(float{});
+    else
+      launch(type);
   });
-  return cudaGetLastError();
+  return status;
 }
 
 cudaError_t launch_gather_columns(const GatherArguments& arguments, cudaStream_t stream) {

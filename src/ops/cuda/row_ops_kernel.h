@@ -45,9 +45,9 @@ cudaError_t launch_rope(float* x, std::int64_t x_stride, const float* table, std
                         std::int64_t num_rows, std::int64_t num_heads, std::int64_t half,
                         cudaStream_t stream);
 
-// x: rows of 2k f32.
-cudaError_t launch_silu_mul(const float* x, std::int64_t x_stride, const FloatRows& y, std::int64_t num_rows,
-                            std::int64_t k, cudaStream_t stream);
+// x: rows of 2k, f32 or of y's type.
+cudaError_t launch_silu_mul(const FloatRows& x, const FloatRows& y, std::int64_t num_rows, std::int64_t k,
+                            cudaStream_t stream);
 
 // y[i, j] = x[i, order[j]]; elements of 2 or 4 bytes.
 struct GatherArguments {

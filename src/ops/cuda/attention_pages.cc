@@ -23,8 +23,9 @@ Encode* find_encode() {
 #else
   CUDA_CHECK(cudaGetDriverEntryPoint("cuTensorMapEncodeTiled", &function, cudaEnableDefault, &found));
 #endif
-  CHECK(found == cudaDriverEntryPointSuccess && function != nullptr,
-        "the driver has no cuTensorMapEncodeTiled: code for Hopper needs the driver of CUDA 12.0 or newer");
+  if (found != cudaDriverEntryPointSuccess || function == nullptr)
+    throw Error("the driver of the card has no cuTensorMapEncodeTiled",
+                "Install one for CUDA 12.0 or newer.");
   return reinterpret_cast<Encode*>(function);
 }
 

@@ -18,10 +18,11 @@ constexpr std::int32_t kMaxContextLen = 1 << 15;
 // among the threads, many enough that each part is large.
 constexpr std::int32_t kQuestionLen = 64;
 
-// A card's ops take nothing in a plan. What their kernels need at once: logits again, for the draw, or
-// rounded inputs of a linear layer, partial results of work that is divided, the integers of a step.
+// In a plan a card's ops take no more than what lies between those that are one op. What their kernels need
+// at once besides: logits again, for the draw, or rounded inputs of a linear layer, weights made floats,
+// partial results of work that is divided, the integers of a step.
 std::int64_t kernel_bytes(const Model& model, const EngineOptions& options) {
-  constexpr std::int64_t kOtherBytes = std::int64_t{256} << 20;
+  constexpr std::int64_t kOtherBytes = std::int64_t{320} << 20;
   if (options.device == Device::cpu) return 0;
   return kOtherBytes + std::int64_t{4} * model.info().vocab_size * options.max_batch_size;
 }

@@ -24,9 +24,14 @@ struct FloatWeights {
   bool are_new;  // made by the kernel before
 };
 
-// More tokens than this take the weights as floats, from scratch of at most so many bytes.
+// More tokens than this take the weights as floats, from scratch of at most so many bytes: the down
+// projection of a 7B is one piece.
 constexpr std::int64_t kMaxQuantizedTokens = 128;
-constexpr std::int64_t kSliceBytes = std::int64_t{64} << 20;
+constexpr std::int64_t kSliceBytes = std::int64_t{128} << 20;
+// Tiles of 256 of so many outputs, times 8 of 128 tokens, are what a card of 132 multiprocessors does at
+// once.
+constexpr std::int64_t kSliceRows = 4096;
+constexpr std::int64_t kSumBytes = std::int64_t{64} << 20;  // of products whose rows are scaled behind
 
 void float_gemv(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutput& out) {
   FloatGemv gemv;
@@ -73,12 +78,17 @@ void float_linear(Ctx& ctx, const View& x, const FloatWeights& w, LinearOutput o
     float_gemv(ctx, x.rows(row, std::min<std::int64_t>(kMaxGemvTokens, m - row)), w, out.rows(row));
 }
 
+// Rows of weights that are made floats at once.
+std::int64_t slice_rows(const QuantizedLayout& layout, DType dtype) {
+  const std::int64_t row_bytes = layout.k * static_cast<std::int64_t>(dtype_bytes(dtype)),
+                     most = kSliceBytes / row_bytes, unit = most < kSliceRows ? kTileRows : kSliceRows;
+  return std::max(kTileRows, std::min(layout.num_tiles() * kTileRows, most / unit * unit));
+}
+
 // f(weights, first row) for the weights as floats of x's type, piece by piece, as long as it returns true.
 template <class F>
 bool for_dequantized(Ctx& ctx, DType dtype, const QuantizedMatrixPointers& w, const F& f) {
-  const std::int64_t row_bytes = w.layout.k * static_cast<std::int64_t>(dtype_bytes(dtype));
-  const std::int64_t num_rows = std::max(
-      kTileRows, std::min(w.layout.num_tiles() * kTileRows, kSliceBytes / row_bytes / kTileRows * kTileRows));
+  const std::int64_t num_rows = slice_rows(w.layout, dtype);
   const Workspace::Scope scope(*ctx.workspace);
   const View slice = ctx.workspace->take(dtype, {num_rows, w.layout.k});
   for (std::int64_t row = 0; row < w.layout.n; row += num_rows) {
@@ -100,7 +110,7 @@ void dequantized_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& 
 void dequantized_scaled_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w,
                                const LinearOutput& out) {
   const std::int64_t n = w.layout.n;
-  const std::int64_t rows_at_once = std::max<std::int64_t>(kMaxQuantizedTokens, kSliceBytes / (4 * n));
+  const std::int64_t rows_at_once = std::max<std::int64_t>(kMaxQuantizedTokens, kSumBytes / (4 * n));
   for (std::int64_t row = 0; row < x.dim(0); row += rows_at_once) {
     const Workspace::Scope scope(*ctx.workspace);
     const View part = x.rows(row, std::min(rows_at_once, x.dim(0) - row));

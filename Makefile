@@ -7,7 +7,7 @@ MODEL  := models/SmolLM2-135M-Instruct
 PORT   ?= 23333
 ARGS   ?=                      # more options for `make serve`
 JOBS   ?= $(shell nproc)
-CUDA_ARCHITECTURES ?=          # for `make test-cuda`: other cards than cmake/cuda.cmake compiles for, e.g. 90a-real
+CUDA_ARCHITECTURES ?=          # for `make test-cuda` and `cuda-bundle`: other cards than cmake/cuda.cmake compiles for, e.g. 90a-real
 
 # Ubuntu keeps its newer Rust releases apart (tools/setup.sh installs one where no cargo is new enough).
 UBUNTU_RUST := $(lastword $(sort $(wildcard /usr/lib/rust-1.*/bin)))
@@ -16,12 +16,12 @@ export PATH := $(if $(UBUNTU_RUST),$(UBUNTU_RUST):)$(PATH)
 SOURCES = $(shell git ls-files 'src/*.cc' 'src/*.h' 'src/*.cu' 'src/*.cuh' 'tests/*.cc' 'tests/*.h' 'tools/*.cc' 'bench/*.cc' \
   'bench/*.h')
 
-.PHONY: help serve build cuda cuda-bundle model test test-unit test-e2e test-asan test-tsan test-cuda fuzz soak format lint \
+.PHONY: help serve build cuda cuda-bundle model test test-unit test-e2e test-asan test-tsan test-cuda check-cuda12 fuzz soak format lint \
   tidy bench clean
 
 help: ## this list
 	@echo "lmdeploy $$(cat VERSION)"
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
+	@sed -n 's/^\([a-z0-9-]*\):.*## \(.*\)/  make \1\t\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 22
 
 serve: ## install what is missing, build, fetch the demo model and serve it (PORT=23333, ARGS=...)
 	@echo "[1/4] packages" && tools/setup.sh build
@@ -74,6 +74,9 @@ test-cuda: ## build and run the tests of the kernels for NVIDIA cards (they skip
 	@tools/setup.sh build && tools/setup_cuda.sh
 	@cmake --preset cuda $(CUDA_ARCHITECTURES:%=-DCMAKE_CUDA_ARCHITECTURES=%) >/dev/null
 	@cmake --build build/cuda -j $(JOBS) --target cuda_test && ctest --preset cuda
+
+check-cuda12: ## whether the kernels compile with CUDA 12.2, the oldest toolkit (needs clang; minutes)
+	@tools/setup.sh build check && nice tools/check_cuda12.sh $(JOBS)
 
 format: ## rewrite our sources as .clang-format says
 	@tools/setup.sh check && clang-format-19 -i $(SOURCES)

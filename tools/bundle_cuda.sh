@@ -3,6 +3,7 @@
 # tests and the developers' tools, and beside them in lib/ every shared library they need but glibc's, which must be at
 # least as new there as here. cuBLASLt and the driver are looked for when the program starts.
 #   tools/bundle_cuda.sh DIR JOBS        DIR and DIR.tar.gz
+# CUDA_ARCHITECTURES=80-virtual in the environment: for other cards than cmake/cuda.cmake compiles for.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +13,8 @@ build=build/cuda
 fail() { echo "bundle: $*" >&2; exit 1; }
 
 # An RPATH, not a RUNPATH: the libraries find each other by it, too. GNU ld's name for that is "old".
-cmake --preset cuda -DCMAKE_BUILD_RPATH='$ORIGIN/lib' -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags >/dev/null
+cmake --preset cuda -DCMAKE_BUILD_RPATH='$ORIGIN/lib' -DCMAKE_EXE_LINKER_FLAGS=-Wl,--disable-new-dtags \
+  ${CUDA_ARCHITECTURES:+-DCMAKE_CUDA_ARCHITECTURES="$CUDA_ARCHITECTURES"} >/dev/null
 cmake --build $build -j "$jobs" --target lmdeploy cuda_test make_model model_probe
 programs=($build/lmdeploy $build/tests/cuda/cuda_test $build/make_model $build/model_probe)
 

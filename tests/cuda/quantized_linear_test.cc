@@ -12,9 +12,10 @@ class CudaQuantizedLinearTest : public QuantizedTensors<CudaLinearTest> {
  protected:
   static constexpr std::int64_t kMaxQuantizedTokens = 128;  // more meet weights rounded to x's type
 
+  // Inputs that are rounded per group come as two rows each.
   static bool rounds_weights(const MatrixFormat& format, std::int64_t m) {
-    return m > kMaxQuantizedTokens && format.dtype != DType::f32 &&
-           format.activations != Activations::int8_per_group;
+    const std::int64_t num_rows = format.activations == Activations::int8_per_group ? 2 * m : m;
+    return num_rows > kMaxQuantizedTokens && format.dtype != DType::f32;
   }
 
   static double rounded_to(DType dtype, float value) {
@@ -70,7 +71,7 @@ TEST_F(CudaQuantizedLinearTest, EqualsReference) {
 }
 
 TEST_F(CudaQuantizedLinearTest, RoundedInputsAndF32EqualReference) {
-  const std::int64_t nums_of_tokens[] = {1, 5, 8, 9, 40, 130};
+  const std::int64_t nums_of_tokens[] = {1, 4, 5, 8, 9, 32, 33, 40, 64, 65, 130};
   for (const Numbers numbers : kNumbers)
     for (const std::int64_t group_size : {32, 100, 256})
       for (const Activations activations : activations_for(numbers)) {

@@ -98,9 +98,18 @@ __device__ float magic_float(std::uint32_t q) {
   return __uint_as_float(0x4b000000U | q);
 }
 
-template <int kBits>
-__device__ void dequantize_words(std::uint32_t low, std::uint32_t high, int rotation, std::uint32_t zero,
-                                 float scale, float (&values)[8]) {
+// Eight inputs of group `at`, as dequantize_piece().
+template <WeightCode kCode, int kBits, class Scale>
+__device__ void dequantize_words(const QuantizedMatrixPointers& w, std::int64_t at, std::uint32_t low,
+                                 std::uint32_t high, float (&values)[8]) {
+  const float scale = to_float(static_cast<const Scale*>(w.scales())[at]);
+  if constexpr (kCode == WeightCode::e4m3) {
+#pragma unroll
+    for (int i = 0; i < 8; i++) values[i] = e4m3_at(low, high, i) * scale;
+    return;
+  }
+  const std::uint32_t zero = static_cast<const std::uint8_t*>(w.zeros())[at];
+  const int rotation = w.layout.rotation();
 #pragma unroll
   for (int i = 0; i < 8; i++) {
     std::uint32_t q = half_byte(low, rotation, i);
@@ -111,7 +120,7 @@ __device__ void dequantize_words(std::uint32_t low, std::uint32_t high, int rota
 
 // A warp for each chunk of a tile, a lane for each 16 bytes of its words: of outputs g and g + 8 one or two
 // runs of 32 inputs.
-template <class Y, class Scale, int kBits>
+template <class Y, class Scale, WeightCode kCode, int kBits>
 __global__ void __launch_bounds__(kThreads) dequantize_slice(const __grid_constant__ Slice a, Y* y) {
   constexpr int kAtoms = kBits == 4 ? 2 : 1;
   const std::uint32_t lane = threadIdx.x % 32, tile = blockIdx.x / a.blocks_per_tile,
@@ -123,7 +132,6 @@ __global__ void __launch_bounds__(kThreads) dequantize_slice(const __grid_consta
     v = __ldg(static_cast<const uint4*>(a.w.words()) + (whole_tile * a.num_chunks + chunk) * 32 + lane);
   enter_chain();
   if (!is_there) return;
-  const int rotation = a.w.layout.rotation();
 #pragma unroll
   for (int atom = 0; atom < kAtoms; atom++) {
     const std::uint32_t piece = (chunk * kAtoms + atom) * 4 + lane % 4, group = piece / a.pieces_per_group;
@@ -138,9 +146,7 @@ __global__ void __launch_bounds__(kThreads) dequantize_slice(const __grid_consta
                                                                         : v.z)
                                                         : (upper == 0 ? v.z : v.w);
       float values[8];
-      dequantize_words<kBits>(low, upper == 0 ? v.y : v.w, rotation,
-                              static_cast<const std::uint8_t*>(a.w.zeros())[at + upper],
-                              to_float(static_cast<const Scale*>(a.w.scales())[at + upper]), values);
+      dequantize_words<kCode, kBits, Scale>(a.w, at + upper, low, upper == 0 ? v.y : v.w, values);
       Y* to = y + row * a.w.layout.k;
       if (a.whole_pieces)
         store_whole_piece(values, to + piece * kPieceInputs);
@@ -153,8 +159,11 @@ __global__ void __launch_bounds__(kThreads) dequantize_slice(const __grid_consta
 template <class Y, class Scale>
 cudaError_t launch_slice(const Slice& slice, Y* y, cudaStream_t stream) {
   const std::int64_t num_tiles = divide_up(slice.num_rows, kTileRows);
+  const QuantizedLayout& layout = slice.w.layout;
   return launch_chained(
-      slice.w.layout.bits == 4 ? dequantize_slice<Y, Scale, 4> : dequantize_slice<Y, Scale, 8>,
+      layout.code == WeightCode::e4m3 ? dequantize_slice<Y, Scale, WeightCode::e4m3, 8>
+      : layout.bits == 4              ? dequantize_slice<Y, Scale, WeightCode::integer, 4>
+                                      : dequantize_slice<Y, Scale, WeightCode::integer, 8>,
       static_cast<unsigned>(num_tiles * slice.blocks_per_tile), kThreads, 0, stream, slice, y);
 }
 

@@ -71,7 +71,7 @@ void float_product(Ctx& ctx, const View& x, const void* w, std::int64_t n, const
   if (num_slices > 1) add_slices(ctx, gemm.partial, num_slices, rows, n, out);
 }
 
-// In f32 throughout: x of f32, and x rounded per group.
+// In f32 throughout.
 void f32_product(Ctx& ctx, const View& x, const PackedMatrix& matrix, const LinearOutput& out) {
   const QuantizedMatrixPointers w = quantized_matrix(matrix);
   const View inputs = ctx.workspace->take(DType::f32, {x.dim(0), matrix.k});
@@ -109,10 +109,25 @@ void quantized_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w
   });
 }
 
+// x rounded per group: the sum of two products.
+void group_rounded_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w,
+                           const LinearOutput& out) {
+  const std::int64_t rows_at_once = std::max<std::int64_t>(kMaxGemmTokens, kSliceBytes / (8 * w.layout.n));
+  for_rows(x, out, rows_at_once, [&](const View& rows, const LinearOutput& to) {
+    const Workspace::Scope scope(*ctx.workspace);
+    const View parts = split_rounded(ctx, rows, w.layout.group_size);
+    LinearOutput sums;
+    sums.y = ctx.workspace->take(DType::f32, {parts.dim(0), w.layout.n}).as<float>();
+    sums.stride = w.layout.n;
+    quantized_product(ctx, padded(ctx, parts, w.layout), w, sums);
+    add_slices(ctx, sums.y, 2, rows, w.layout.n, to);
+  });
+}
+
 void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& matrix, LinearOutput out) {
-  if (x.dtype == DType::f32 || matrix.format.activations == Activations::int8_per_group)
-    return f32_product(ctx, x, matrix, out);
+  if (x.dtype == DType::f32) return f32_product(ctx, x, matrix, out);
   const QuantizedMatrixPointers w = quantized_matrix(matrix);
+  if (matrix.format.activations == Activations::int8_per_group) return group_rounded_product(ctx, x, w, out);
   View inputs = x;
   if (matrix.format.activations == Activations::int8_per_row) {
     inputs = ctx.workspace->take(x.dtype, {x.dim(0), matrix.k});

@@ -123,7 +123,7 @@ void dequantized_scaled_linear(Ctx& ctx, const View& x, const QuantizedMatrixPoi
   }
 }
 
-// In f32 throughout: x of f32, and x rounded per group.
+// In f32 throughout.
 void f32_linear(Ctx& ctx, const View& x, const PackedMatrix& w, const LinearOutput& out) {
   const Workspace::Scope scope(*ctx.workspace);
   const Activations activations = w.format.activations;
@@ -152,26 +152,49 @@ void quantized_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w
     CUDA_CHECK(launch_add_slices(partial, plan.num_slices, inputs.m, w.layout.n, out, stream_of(ctx)));
 }
 
-void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& matrix, LinearOutput out) {
-  if (x.dtype == DType::f32 || matrix.format.activations == Activations::int8_per_group)
-    return f32_linear(ctx, x, matrix, out);
+// x of bf16 or f16 as it is.
+void integer_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
   const Workspace::Scope scope(*ctx.workspace);
-  const QuantizedMatrixPointers w = quantized_matrix(matrix);
   const std::int64_t m = x.dim(0);
-  View inputs = x;
-  if (matrix.format.activations == Activations::int8_per_row) {
-    inputs = ctx.workspace->take(x.dtype, {m, matrix.k});
-    const View scales = ctx.workspace->take(DType::f32, {m});
-    CUDA_CHECK(launch_int8_inputs(inputs_of(x), inputs.data, scales.as<float>(), stream_of(ctx)));
-    out.row_scales = scales.as<float>();
-  }
   if (m > kMaxQuantizedTokens)
-    return out.row_scales == nullptr ? dequantized_linear(ctx, inputs, w, out)
-                                     : dequantized_scaled_linear(ctx, inputs, w, out);
-  inputs = padded(ctx, inputs, w.layout);
+    return out.row_scales == nullptr ? dequantized_linear(ctx, x, w, out)
+                                     : dequantized_scaled_linear(ctx, x, w, out);
+  const View inputs = padded(ctx, x, w.layout);
   for (std::int64_t row = 0; row < m; row += kMaxGemmTokens)
     quantized_product(ctx, inputs.rows(row, std::min<std::int64_t>(kMaxGemmTokens, m - row)), w,
                       out.rows(row));
+}
+
+// x rounded per group: twice as many rows, in slices of what is added up in scratch.
+void group_rounded_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w,
+                          const LinearOutput& out) {
+  const std::int64_t n = w.layout.n;
+  const std::int64_t rows_at_once = std::max<std::int64_t>(kMaxQuantizedTokens / 2, kSliceBytes / (8 * n));
+  for (std::int64_t row = 0; row < x.dim(0); row += rows_at_once) {
+    const Workspace::Scope scope(*ctx.workspace);
+    const std::int64_t m = std::min(rows_at_once, x.dim(0) - row);
+    const View parts = split_rounded(ctx, x.rows(row, m), w.layout.group_size);
+    LinearOutput sums;
+    sums.y = ctx.workspace->take(DType::f32, {2 * m, n}).as<float>();
+    sums.stride = n;
+    integer_linear(ctx, parts, w, sums);
+    CUDA_CHECK(launch_add_slices(sums.y, 2, m, n, out.rows(row), stream_of(ctx)));
+  }
+}
+
+void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& matrix, LinearOutput out) {
+  if (x.dtype == DType::f32) return f32_linear(ctx, x, matrix, out);
+  const Workspace::Scope scope(*ctx.workspace);
+  const QuantizedMatrixPointers w = quantized_matrix(matrix);
+  if (matrix.format.activations == Activations::int8_per_group) return group_rounded_linear(ctx, x, w, out);
+  View inputs = x;
+  if (matrix.format.activations == Activations::int8_per_row) {
+    inputs = ctx.workspace->take(x.dtype, {x.dim(0), matrix.k});
+    const View scales = ctx.workspace->take(DType::f32, {x.dim(0)});
+    CUDA_CHECK(launch_int8_inputs(inputs_of(x), inputs.data, scales.as<float>(), stream_of(ctx)));
+    out.row_scales = scales.as<float>();
+  }
+  integer_linear(ctx, inputs, w, out);
 }
 
 }  // namespace

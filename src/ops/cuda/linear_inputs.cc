@@ -47,4 +47,10 @@ View padded(Ctx& ctx, const View& x, const QuantizedLayout& layout) {
   return copy;
 }
 
+View split_rounded(Ctx& ctx, const View& x, std::int64_t group_size) {
+  const View parts = ctx.workspace->take(x.dtype, {2 * x.dim(0), x.dim(1)});
+  CUDA_CHECK(launch_split_rounded_inputs(inputs_of(x), group_size, parts.data, stream_of(ctx)));
+  return parts;
+}
+
 }  // namespace lmdeploy::ops::cuda

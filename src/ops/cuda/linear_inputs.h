@@ -22,5 +22,7 @@ LinearInputs inputs_of(const View& x);
 View aligned(Ctx& ctx, const View& x);
 // x as the kernels of quantised matrices take it: aligned, with the groups filled up.
 View padded(Ctx& ctx, const View& x, const QuantizedLayout& layout);
+// x of bf16 or f16, rounded to int8 per group, in two parts whose products add up: [2m, k].
+View split_rounded(Ctx& ctx, const View& x, std::int64_t group_size);
 
 }  // namespace lmdeploy::ops::cuda

@@ -63,16 +63,32 @@ __device__ float rounded(float x, const Int8Scale& scale) {
   return scale.inverse == 0 ? 0 : rintf(x * scale.inverse);
 }
 
-// A block for each span of a row.
-template <class X>
-__global__ void round_inputs(const LinearInputs a, std::int64_t span, float* y) {
-  enter_chain();
+// Calls put(place in [m, k], rounded input) for a span of a row, which a block has to itself.
+template <class X, class Put>
+__device__ void round_span(const LinearInputs& a, std::int64_t span, const Put& put) {
   const std::int64_t num_spans = a.k / span, row = blockIdx.x / num_spans,
                      first = blockIdx.x % num_spans * span;
   const X* x = static_cast<const X*>(a.x) + row * a.stride + first;
   const Int8Scale scale = int8_scale(largest_magnitude(x, span));
   for (std::int64_t i = threadIdx.x; i < span; i += kThreads)
-    y[row * a.k + first + i] = rounded(to_float(x[i]), scale) * scale.scale;
+    put(row * a.k + first + i, rounded(to_float(x[i]), scale) * scale.scale);
+}
+
+template <class X>
+__global__ void round_inputs(const LinearInputs a, std::int64_t span, float* y) {
+  enter_chain();
+  round_span<X>(a, span, [&](std::int64_t at, float value) { y[at] = value; });
+}
+
+template <class X>
+__global__ void split_rounded_inputs(const LinearInputs a, std::int64_t span, X* y) {
+  enter_chain();
+  X* rest = y + a.m * a.k;
+  round_span<X>(a, span, [&](std::int64_t at, float value) {
+    const X upper = from_float<X>(value);
+    y[at] = upper;
+    rest[at] = from_float<X>(value - to_float(upper));
+  });
 }
 
 template <class X>
@@ -130,6 +146,16 @@ cudaError_t launch_round_inputs(const LinearInputs& inputs, std::int64_t span, f
     status = launch_chained(round_inputs<decltype(x)>, num_blocks, kThreads, 0, stream, inputs, span, y);
   });
   return status;
+}
+
+cudaError_t launch_split_rounded_inputs(const LinearInputs& inputs, std::int64_t span, void* y,
+                                        cudaStream_t stream) {
+  const auto num_blocks = static_cast<unsigned>(inputs.m * (inputs.k / span));
+  if (inputs.dtype == DType::f16)
+    return launch_chained(split_rounded_inputs<__half>, num_blocks, kThreads, 0, stream, inputs, span,
+                          static_cast<__half*>(y));
+  return launch_chained(split_rounded_inputs<__nv_bfloat16>, num_blocks, kThreads, 0, stream, inputs, span,
+                        static_cast<__nv_bfloat16*>(y));
 }
 
 cudaError_t launch_int8_inputs(const LinearInputs& inputs, void* y, float* scales, cudaStream_t stream) {

@@ -26,6 +26,11 @@ cudaError_t launch_round_inputs(const LinearInputs& inputs, std::int64_t span, f
 // [m].
 cudaError_t launch_int8_inputs(const LinearInputs& inputs, void* y, float* scales, cudaStream_t stream);
 
+// launch_round_inputs of bf16 or f16 as two numbers of x's type, which together keep 16 or more bits of it:
+// rows [0, m) of y have the upper parts, rows [m, 2m) what those lack. y: [2m, k].
+cudaError_t launch_split_rounded_inputs(const LinearInputs& inputs, std::int64_t span, void* y,
+                                        cudaStream_t stream);
+
 // out = the sum of partial's slices. partial: [num_slices][m][n].
 cudaError_t launch_add_slices(const float* partial, int num_slices, std::int64_t m, std::int64_t n,
                               const LinearOutput& out, cudaStream_t stream);

@@ -9,8 +9,8 @@ namespace lmdeploy::ops::cuda {
 template <class Shape>
 struct UnitRing {
   static constexpr int kDepth = 8 / Shape::kChunks;  // 4 KB of words
-  static constexpr int kScaleVectors =
-      static_cast<int>(sizeof(typename Shape::Scale)) + 1;  // zeros: the last
+  static constexpr int kZerosAt = static_cast<int>(sizeof(typename Shape::Scale));  // behind the scales
+  static constexpr int kScaleVectors = kZerosAt + (Shape::kIntegers ? 1 : 0);
   static constexpr int kUnitVectors = Shape::kChunks * 32 + Shape::kSlots * kScaleVectors;
   static constexpr int kVectors = kDepth * kUnitVectors;
 };
@@ -25,7 +25,7 @@ class UnitSource {
         scales_(lane < kZeros ? static_cast<const uint4*>(w.scales) + lane
                               : static_cast<const uint4*>(w.zeros)),
         group_vectors_(lane < kZeros ? kZeros : 1),
-        has_scales_(lane <= kZeros),
+        has_scales_(lane < UnitRing<Shape>::kScaleVectors),
         ring_(shared_address(ring) + lane * kVector) {
     // Else the compiler works all of it out again for every unit.
     asm volatile("" : "+r"(ring_));
@@ -49,7 +49,7 @@ class UnitSource {
   }
 
  private:
-  static constexpr std::uint32_t kZeros = UnitRing<Shape>::kScaleVectors - 1, kVector = sizeof(uint4);
+  static constexpr std::uint32_t kZeros = UnitRing<Shape>::kZerosAt, kVector = sizeof(uint4);
 
   const QuantizedTiles& w_;
   const uint4* words_;
@@ -69,8 +69,9 @@ __device__ void load_unit(Unit<Shape>& unit, const uint4* place, std::uint32_t l
   for (int i = 0; i < Shape::kSlots; i++) {
     const uint4* scales = place + Shape::kChunks * 32 + i * UnitRing<Shape>::kScaleVectors;
     unit.scales[i] = reinterpret_cast<const Scales*>(scales)[lane / 4];
-    unit.zeros[i] =
-        reinterpret_cast<const unsigned short*>(scales + UnitRing<Shape>::kScaleVectors - 1)[lane / 4];
+    if constexpr (Shape::kIntegers)
+      unit.zeros[i] =
+          reinterpret_cast<const unsigned short*>(scales + UnitRing<Shape>::kZerosAt)[lane / 4];
   }
 }
 

@@ -3,12 +3,11 @@
 // block. Every warp has a contiguous part of the row; parts ascend with the block's rank and the warp. Teams
 // exchange integers only, whose sums and maxima are the same in any order: a result depends neither on the
 // size of a team nor on which block was first.
-#include <cooperative_groups.h>
-
 #include <cstdint>
 
 #include "ops/cuda/block_reduce.cuh"
 #include "ops/cuda/chained_launch.cuh"
+#include "ops/cuda/cluster.cuh"
 
 namespace lmdeploy::ops::cuda {
 
@@ -47,11 +46,8 @@ class RowTeam {
     std::uint64_t scanned[kTeamWarps];
   };
 
-  __device__ RowTeam(Memory& memory, int v) : memory_(memory), v_(v) {
-#if __CUDA_ARCH__ >= 900
-    size_ = static_cast<int>(cooperative_groups::this_cluster().num_blocks());
-    rank_ = static_cast<int>(cooperative_groups::this_cluster().block_rank());
-#endif
+  __device__ RowTeam(Memory& memory, int v)
+      : memory_(memory), v_(v), size_(cluster_size()), rank_(cluster_rank()) {
     const int num_parts = size_ * kTeamWarps;
     part_len_ = (v + num_parts * kWarpLen - 1) / (num_parts * kWarpLen) * kWarpLen;
   }
@@ -84,22 +80,11 @@ class RowTeam {
   }
 
   // Waits for all threads of the team; what they wrote to shared memory is seen by all.
-  __device__ void sync() const {
-#if __CUDA_ARCH__ >= 900
-    cooperative_groups::this_cluster().sync();
-#else
-    __syncthreads();
-#endif
-  }
+  __device__ void sync() const { sync_cluster(); }
   // The shared variable of another block. That block may neither change it before the next sync() nor end.
   template <class T>
   __device__ const T& of_rank(T& shared, int rank) const {
-#if __CUDA_ARCH__ >= 900
-    return *cooperative_groups::this_cluster().map_shared_rank(&shared, static_cast<unsigned>(rank));
-#else
-    static_cast<void>(rank);
-    return shared;
-#endif
+    return shared_of_rank(shared, rank);
   }
 
   // Over all threads of the team, in every thread. op(x, {0, 0}) is x. lower_ranks: over the blocks before
@@ -148,8 +133,7 @@ class RowTeam {
 
   Memory& memory_;
   int v_;
-  int size_ = 1;
-  int rank_ = 0;
+  int size_, rank_;
   int part_len_ = 0;
   int turn_ = 0;
 };

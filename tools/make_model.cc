@@ -1,6 +1,7 @@
 // Writes a model folder with random weights at a real model's shape.
 //
-//     make_model SHAPE FOLDER [--layers N] [--arch internlm2|llama] [--format bf16|awq] [--seed N]
+//     make_model SHAPE FOLDER [--layers N] [--arch internlm2|llama] [--format bf16|awq|fp8]
+//         [--seed N]
 #include <fmt/format.h>
 
 #include <CLI/CLI.hpp>
@@ -38,9 +39,10 @@ int main(int argc, char** argv) {
   app.add_option("--arch", form.layout, "names of the tensors; the values are the same")
       ->transform(CLI::CheckedTransformer(
           std::map<std::string, Layout>{{"internlm2", Layout::internlm2}, {"llama", Layout::llama}}));
-  app.add_option("--format", form.storage, "awq: the layers' linear weights in 4 bits, groups of 128")
-      ->transform(CLI::CheckedTransformer(
-          std::map<std::string, Storage>{{"bf16", Storage::bf16}, {"awq", Storage::awq}}));
+  app.add_option("--format", form.storage,
+                 "the layers' linear weights; awq: in 4 bits, groups of 128; fp8: in 8, blocks of 128 x 128")
+      ->transform(CLI::CheckedTransformer(std::map<std::string, Storage>{
+          {"bf16", Storage::bf16}, {"awq", Storage::awq}, {"fp8", Storage::fp8}}));
   app.add_option("--seed", seed, "another seed gives other weights");
   CLI11_PARSE(app, argc, argv);
 

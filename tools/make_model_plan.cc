@@ -58,6 +58,13 @@ class Planner {
     const double deviation = 1 / std::sqrt(static_cast<double>(k));
     if (form_.storage == Storage::bf16)
       return add(name + ".weight", DType::bf16, {n, k}, Fill::values, rows, std::sqrt(3.0) * deviation);
+    if (form_.storage == Storage::fp8) {
+      const auto blocks = [](std::int64_t count) { return (count + kFp8Block - 1) / kFp8Block; };
+      const double spread = std::sqrt(3.0) * deviation;
+      add(name + ".weight", DType::f8_e4m3, {n, k}, Fill::fp8_values, rows, spread);
+      add(name + ".weight_scale_inv", DType::f32, {blocks(n), blocks(k)}, Fill::fp8_scales, rows, spread);
+      return;
+    }
     const std::int64_t num_groups = k / shape_.group_size();
     add(name + ".qweight", DType::i32, {k, n / 8}, Fill::awq_words, rows, 0);
     add(name + ".qzeros", DType::i32, {num_groups, n / 8}, Fill::awq_zeros, rows, 0);

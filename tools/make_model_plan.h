@@ -16,10 +16,12 @@ struct RowRange {
 };
 
 enum class Fill {
-  values,     // [outputs, inputs] bf16 in [offset - spread, offset + spread]
-  awq_words,  // [inputs, outputs / 8] i32: any eight numbers
-  awq_zeros,  // [groups, outputs / 8] i32: 6 to 9
-  awq_scales  // [groups, outputs] f16 around spread
+  values,      // [outputs, inputs] bf16 in [offset - spread, offset + spread]
+  awq_words,   // [inputs, outputs / 8] i32: any eight numbers
+  awq_zeros,   // [groups, outputs / 8] i32: 6 to 9
+  awq_scales,  // [groups, outputs] f16 around spread
+  fp8_values,  // [outputs, inputs] f8_e4m3: what `values` would be, times 448 / spread
+  fp8_scales   // [blocks of outputs, blocks of inputs] f32: spread / 448
 };
 
 // A tensor of the file: rows of matrices. Those of AWQ have them side by side, as columns.

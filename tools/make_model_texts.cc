@@ -184,6 +184,11 @@ Json config(const ModelShape& shape, const Form& form) {
                                      {"bits", 4},
                                      {"group_size", shape.group_size()},
                                      {"zero_point", true}};
+  if (form.storage == Storage::fp8)
+    result["quantization_config"] = {{"quant_method", "fp8"},
+                                     {"activation_scheme", "dynamic"},
+                                     {"fmt", "e4m3"},
+                                     {"weight_block_size", {kFp8Block, kFp8Block}}};
   if (form.layout == Layout::internlm2) {
     result["bias"] = false;
     result["rope_scaling"] = {{"type", "dynamic"}, {"factor", 2.0}};  // nothing within 32768 tokens

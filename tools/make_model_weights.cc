@@ -20,6 +20,7 @@ constexpr std::array<ModelShape, 4> kShapes{{
     {"free", 1200, 32, 64, 1, 1, 1},  // as little as a forward pass can be: servers are measured with it
 }};
 
+constexpr float kLargestFp8 = 448;
 constexpr std::int64_t kBufferBytes = std::int64_t{32} << 20;
 
 std::uint64_t mix(std::uint64_t x) {  // the finalizer of splitmix64 (Steele, Lea, Flood 2014)
@@ -28,15 +29,16 @@ std::uint64_t mix(std::uint64_t x) {  // the finalizer of splitmix64 (Steele, Le
   return x ^ (x >> 31);
 }
 
-// Four 16-bit numbers of each draw, made odd so that none is zero.
-void fill_row(std::uint64_t state, const PlannedTensor& tensor, std::span<bf16_t> row) {
-  const float scale = tensor.spread / 32768.0F;
+// Four 16-bit numbers of each draw, made odd so that none is zero; those of 8 bits fill the range of theirs.
+template <class T>
+void fill_row(std::uint64_t state, const PlannedTensor& tensor, std::span<T> row) {
+  const float scale = (std::is_same_v<T, f8_e4m3_t> ? kLargestFp8 : tensor.spread) / 32768.0F;
   for (std::size_t i = 0; i < row.size(); i += 4) {
     state += 0x9e3779b97f4a7c15;
     const std::uint64_t bits = mix(state);
     for (std::size_t j = 0; j < std::min<std::size_t>(4, row.size() - i); j++) {
       const auto odd = static_cast<std::int16_t>((bits >> (16 * j)) | 1);
-      row[i + j] = from_float<bf16_t>(tensor.offset + scale * static_cast<float>(odd));
+      row[i + j] = from_float<T>(tensor.offset + scale * static_cast<float>(odd));
     }
   }
 }
@@ -62,7 +64,9 @@ class TensorFiller {
       : pool_(pool), seed_(mix(seed + 1)), writer_(writer) {}
 
   void write(const PlannedTensor& tensor) {
-    if (tensor.fill == Fill::values) return write_values(tensor);
+    if (tensor.fill == Fill::values) return write_values<bf16_t>(tensor);
+    if (tensor.fill == Fill::fp8_values) return write_values<f8_e4m3_t>(tensor);
+    if (tensor.fill == Fill::fp8_scales) return write_equal(tensor, tensor.spread / kLargestFp8);
     if (tensor.fill == Fill::awq_scales) return write_columns<f16_t>(tensor);
     write_columns<std::int32_t>(tensor);
   }
@@ -72,23 +76,30 @@ class TensorFiller {
     return mix(seed_ ^ mix(matrix_id + 1) ^ (static_cast<std::uint64_t>(row) << 20));
   }
 
+  template <class T>
   void write_values(const PlannedTensor& tensor) {
     const Shape& shape = tensor.spec.shape;
     const std::int64_t width = shape[shape.rank() - 1];
     const std::int64_t max_rows = std::max<std::int64_t>(1, kBufferBytes / (2 * width));
     for (const RowRange& range : tensor.rows)
       for (std::int64_t done = 0; done < range.num_rows; done += max_rows)
-        write_rows(tensor,
-                   {range.matrix_id, range.first_row + done, std::min(max_rows, range.num_rows - done)},
-                   width);
+        write_rows<T>(tensor,
+                      {range.matrix_id, range.first_row + done, std::min(max_rows, range.num_rows - done)},
+                      width);
   }
 
+  void write_equal(const PlannedTensor& tensor, float value) {
+    const std::vector<float> values(static_cast<std::size_t>(tensor.spec.shape.num_elements()), value);
+    writer_.write(tensor.spec.name, std::as_bytes(std::span(values)));
+  }
+
+  template <class T>
   void write_rows(const PlannedTensor& tensor, const RowRange& range, std::int64_t width) {
-    std::vector<bf16_t> buffer(static_cast<std::size_t>(range.num_rows * width));
-    const std::span<bf16_t> values(buffer);
+    std::vector<T> buffer(static_cast<std::size_t>(range.num_rows * width));
+    const std::span<T> values(buffer);
     pool_.parallel_for(range.num_rows, [&](std::int64_t i, int) {
-      fill_row(state_of(range.matrix_id, range.first_row + i), tensor,
-               values.subspan(static_cast<std::size_t>(i * width), static_cast<std::size_t>(width)));
+      fill_row<T>(state_of(range.matrix_id, range.first_row + i), tensor,
+                  values.subspan(static_cast<std::size_t>(i * width), static_cast<std::size_t>(width)));
     });
     writer_.write(tensor.spec.name, std::as_bytes(values));
   }

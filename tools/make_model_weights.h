@@ -25,8 +25,10 @@ const ModelShape* find_shape(std::string_view name);
 // The names and the order of rows that the weights are written in. The values are the same in both, so that
 // two programs can be compared on one model.
 enum class Layout { internlm2, llama };
-// awq: the layers' linear weights in 4 bits, as AutoAWQ writes them; the rest in bf16.
-enum class Storage { bf16, awq };
+// Of the layers' linear weights; the rest is in bf16. awq: 4 bits, as AutoAWQ writes them; fp8: E4M3 with
+// scales for blocks of 128 x 128, as DeepSeek and Qwen have them.
+enum class Storage { bf16, awq, fp8 };
+inline constexpr std::int64_t kFp8Block = 128;
 struct Form {
   Layout layout = Layout::internlm2;
   Storage storage = Storage::bf16;

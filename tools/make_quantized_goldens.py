@@ -19,7 +19,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM, Qwen2Config, Qwen2ForCausalLM, Qwen3Config, Qwen3ForCausalLM
 
 from make_goldens import COMMON, MIN_GAP, PROMPT_LENS, ROOT, randomize, run_prompt, write_json
 from quantize_with import TOOLS
@@ -38,6 +38,10 @@ QWEN2 = (Qwen2Config, Qwen2ForCausalLM, dict(SMALL, tie_word_embeddings=True))
 WIDE = dict(SMALL, intermediate_size=128, num_key_value_heads=4)
 WIDE_LLAMA = (LlamaConfig, LlamaForCausalLM, WIDE)
 WIDE_QWEN2 = (Qwen2Config, Qwen2ForCausalLM, WIDE)
+# One block of 128 and a half.
+BLOCKS = dict(SMALL, hidden_size=128, intermediate_size=192, head_dim=32)
+BLOCKS_LLAMA = (LlamaConfig, LlamaForCausalLM, BLOCKS)
+QWEN3 = (Qwen3Config, Qwen3ForCausalLM, dict(SMALL, head_dim=16))
 
 
 @dataclass
@@ -59,6 +63,13 @@ GOLDENS = {
     "ct_w8_channel": Golden("llmcompressor", {"bits": 8, "group_size": -1}),
     # A rounding that falls the other way moves the logits by more than arithmetic does.
     "ct_w8a8": Golden("llmcompressor", {"bits": 8, "group_size": -1, "w8a8": True}, min_gap=2e-2),
+    "ct_fp8_dynamic": Golden("llmcompressor_fp8"),
+    "ct_fp8_static": Golden("llmcompressor_fp8", {"scheme": "FP8"}, dtype=torch.float16),
+    "ct_fp8_block": Golden("llmcompressor_fp8", {"scheme": "FP8_BLOCK"}, source=BLOCKS_LLAMA),
+    "fp8_block_qwen3": Golden("finegrained_fp8", {"block": [32, 32], "skipped": ["lm_head", "layers.1.mlp.up_proj"]},
+                              source=QWEN3),
+    "fp8_tensor": Golden("finegrained_fp8", {"block": None, "skipped": [],
+                                             "names": {"weight_scale_inv": "weight_scale"}}),
     "gptq_w4": Golden("gptqmodel", {"bits": 4, "group_size": 32}, dtype=torch.float16),
     "gptq_w4_asym_desc_act": Golden("gptqmodel", {"bits": 4, "group_size": 32, "sym": False, "desc_act": True},
                                     dtype=torch.float16),

@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Quantises a model folder with somebody else's tool, on the CPU: what our loaders have to read.
 
-    quantize_with.py llmcompressor|gptqmodel|autoawq|autoawq_pack SOURCE TARGET [OPTION=VALUE...]
-                     [--text FILE] [--samples 8] [--length 512]
+    quantize_with.py llmcompressor|llmcompressor_fp8|finegrained_fp8|gptqmodel|autoawq|autoawq_pack SOURCE TARGET
+                     [OPTION=VALUE...] [--text FILE] [--samples 8] [--length 512]
 
 The options are those of the function of that name below: group_size=64 symmetric=false. The first samples x length
 tokens of the text calibrate, as ids; without a text the method has to be one that needs none.
 
 Seen with llmcompressor 0.14.0 (compressed-tensors 0.19.0), gptqmodel 7.7.0, transformers 5.17.0, torch 2.14.0;
-autoawq 0.2.9 with transformers 4.51.3, the last that it was tested with.
+autoawq 0.2.9 with transformers 4.51.3, the last that it was tested with. FP8: transformers 5.24.0, torch 2.15.0.
 """
 import argparse
 import json
@@ -44,6 +44,49 @@ def llmcompressor(source: Path, target: Path, calibration: list[list[int]], *, b
     oneshot(model=model, recipe=modifier(config_groups={"group_0": group}, ignore=ignore),
             dataset=data if method != "rtn" else None, num_calibration_samples=len(calibration))
     model.save_pretrained(target, save_compressed=True)
+
+
+def llmcompressor_fp8(source: Path, target: Path, calibration: list[list[int]], *, scheme: str = "FP8_DYNAMIC",
+                      ignore: list[str] = ["lm_head"]) -> None:
+    """compressed-tensors: float-quantized. FP8_DYNAMIC has a scale for each output, FP8 one for the tensor and static
+    ones for its inputs, FP8_BLOCK one for 128 x 128."""
+    from datasets import Dataset
+    from llmcompressor import oneshot
+    from llmcompressor.modifiers.quantization import QuantizationModifier
+    from transformers import AutoModelForCausalLM
+
+    data = Dataset.from_dict({"input_ids": calibration, "attention_mask": [[1] * len(ids) for ids in calibration]})
+    model = AutoModelForCausalLM.from_pretrained(source, dtype="auto")
+    oneshot(model=model, recipe=QuantizationModifier(targets=["Linear"], scheme=scheme, ignore=ignore),
+            dataset=data if scheme == "FP8" else None, num_calibration_samples=len(calibration))
+    model.save_pretrained(target, save_compressed=True)
+
+
+def finegrained_fp8(source: Path, target: Path, calibration: list[list[int]], *, block: list[int] | None = [128, 128],
+                    skipped: list[str] = ["lm_head"], names: dict[str, str] = {}) -> None:
+    """quant_method fp8: transformers' rounding (its loader wants a card) of one layer after another. names: other
+    programs' for a tensor."""
+    from safetensors.torch import save_file
+    from transformers import FineGrainedFP8Config
+    from transformers.integrations.finegrained_fp8 import Fp8Quantize
+
+    from relayout_internlm2 import read_tensors
+
+    fp8 = FineGrainedFP8Config(weight_block_size=block, modules_to_not_convert=skipped)
+    quantize = Fp8Quantize(SimpleNamespace(quantization_config=fp8))
+    tensors = read_tensors(source)
+    linears = [name for name, value in tensors.items() if value.dim() == 2 and "embed" not in name
+               and not any(part in name for part in skipped)]
+    for name in linears:
+        for key, value in quantize.convert({name: tensors.pop(name)}).items():
+            prefix, _, suffix = key.rpartition(".")
+            value = value.reshape(()) if block is None and suffix == "weight_scale_inv" else value
+            tensors[f"{prefix}.{names.get(suffix, suffix)}"] = value
+    target.mkdir()
+    save_file({name: value.contiguous() for name, value in tensors.items()}, target / "model.safetensors")
+    config = json.loads((source / "config.json").read_text())
+    config["quantization_config"] = {name: value for name, value in fp8.to_dict().items() if value is not None}
+    (target / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
 def gptqmodel(source: Path, target: Path, calibration: list[list[int]], *, method: str = "gptq", **options) -> None:
@@ -97,7 +140,7 @@ def autoawq_pack(source: Path, target: Path, calibration: list[list[int]], *, gr
     (target / "config.json").write_text(json.dumps(config, indent=2) + "\n")
 
 
-TOOLS = {tool.__name__: tool for tool in (llmcompressor, gptqmodel, autoawq, autoawq_pack)}
+TOOLS = {tool.__name__: tool for tool in (llmcompressor, llmcompressor_fp8, finegrained_fp8, gptqmodel, autoawq, autoawq_pack)}
 
 
 def read_calibration(source: Path, text: Path, samples: int, length: int) -> list[list[int]]:

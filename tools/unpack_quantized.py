@@ -1,7 +1,7 @@
 """A quantised folder's weights as the tools that made its format unpack them, in a transformers model in fp32.
 
 The unpacking is the tools' own code: compressed-tensors' compressors, GPTQModel's TorchLinear for GPTQ, AutoAWQ's
-dequantize_gemm for AWQ (GPTQModel's copy of it where AutoAWQ is not installed). Only their 16-bit scales are widened
+dequantize_gemm for AWQ (GPTQModel's copy of it where AutoAWQ is not installed), transformers' for FP8. Only their 16-bit scales are widened
 before, so that their products are not rounded. Used by make_quantized_goldens.py and check_quantized.py, whose
 texts name the versions.
 """
@@ -49,6 +49,13 @@ def unpack_compressed(packed: Tensors, quantization: dict) -> torch.Tensor:
     return compressor.decompress(packed, scheme)["weight"]
 
 
+def unpack_fp8(packed: Tensors, quantization: dict) -> torch.Tensor:
+    from transformers.integrations.finegrained_fp8 import _dequantize_fp8_weight
+
+    scale = packed.get("weight_scale_inv", packed.get("weight_scale"))
+    return _dequantize_fp8_weight(packed["weight"], scale, quantization.get("weight_block_size"), torch.float32)
+
+
 def compressed_scheme(quantization: dict):
     from compressed_tensors.quantization import QuantizationScheme
 
@@ -56,23 +63,24 @@ def compressed_scheme(quantization: dict):
     return QuantizationScheme.model_validate(group)
 
 
-# quant_method: (the tensor that marks a quantised linear, its siblings, how they become [out, in] f32)
+# quant_method: (the tensors of which one marks a quantised linear, their siblings, how they become [out, in] f32)
 FORMATS = {
-    "awq": ("qweight", ["qzeros", "scales"], unpack_awq),
-    "gptq": ("qweight", ["qzeros", "scales", "g_idx"], unpack_gptq),
-    "compressed-tensors": ("weight_scale", ["weight", "weight_packed", "weight_shape", "weight_zero_point"],
-                           unpack_compressed),
+    "awq": (["qweight"], ["qzeros", "scales"], unpack_awq),
+    "gptq": (["qweight"], ["qzeros", "scales", "g_idx"], unpack_gptq),
+    "fp8": (["weight_scale_inv", "weight_scale"], ["weight", "input_scale"], unpack_fp8),
+    "compressed-tensors": (["weight_scale"], ["weight", "weight_packed", "weight_shape", "weight_zero_point",
+                                              "input_scale"], unpack_compressed),
 }
 
 
 def unpack(folder: Path, quantization: dict) -> tuple[Tensors, list[str]]:
     """Weights in f32 under the folder's names, and the linear layers that were quantised."""
     tensors = read_tensors(folder)
-    mark, others, unpack_one = FORMATS[quantization["quant_method"]]
-    linears = [name.removesuffix("." + mark) for name in tensors if name.endswith("." + mark)]
+    marks, others, unpack_one = FORMATS[quantization["quant_method"]]
+    linears = [name.rpartition(".")[0] for name in tensors if name.rpartition(".")[2] in marks]
     dense = {}
     for linear in linears:
-        packed = {name: tensors.pop(f"{linear}.{name}") for name in [mark, *others] if f"{linear}.{name}" in tensors}
+        packed = {name: tensors.pop(f"{linear}.{name}") for name in [*marks, *others] if f"{linear}.{name}" in tensors}
         dense[f"{linear}.weight"] = unpack_one(packed, quantization)
     return {name: value.float() for name, value in (tensors | dense).items()}, linears
 
@@ -126,6 +134,7 @@ def load_unpacked(folder: Path) -> torch.nn.Module:
     model.tie_weights()
     if unexpected or [name for name in missing if name != "lm_head.weight"]:
         raise SystemExit(f"{folder}: missing {missing}, unexpected {unexpected}")
-    if quantization["quant_method"] == "compressed-tensors" and compressed_scheme(quantization).input_activations:
+    inputs = compressed_scheme(quantization).input_activations if "config_groups" in quantization else None
+    if inputs and inputs.type == "int":  # against weights of floats we leave them as they are
         quantize_activations(model, linears)
     return model

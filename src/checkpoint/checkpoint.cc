@@ -126,7 +126,7 @@ View Checkpoint::get(const std::string& name) const {
   if (!dtype)
     throw Error(fmt::format("tensor {} in {} has the type {}, which is not supported", name,
                             file.path().string(), found.header.dtype),
-                "Supported are F32, F16, BF16, I32, I8 and U8.");
+                "Supported are F32, F16, BF16, I32, I8, U8 and F8_E4M3.");
   file.check_unchanged();
   // View's pointer is not const because ops write through views; the mapping itself is read-only.
   auto* data = const_cast<std::byte*>(file.bytes(found.header.offset, found.header.bytes).data());

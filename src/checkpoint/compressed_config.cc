@@ -14,24 +14,31 @@ using nlohmann::json;
 // Which modules are ignored, their tensors say.
 constexpr std::string_view kRead[] = {"config_groups",       "format",          "quant_method",
                                       "quantization_status", "sparsity_config", "transform_config"};
-constexpr std::string_view kHarmless[] = {"global_compression_ratio", "ignore", "version"};
-constexpr HonouredField kHonoured[] = {{"kv_cache_scheme", "[]"}, {"moe_sparsity_config", "[]"}};
+// The KV cache is --quant-policy's.
+constexpr std::string_view kHarmless[] = {"global_compression_ratio", "ignore", "kv_cache_scheme", "version"};
+constexpr HonouredField kHonoured[] = {{"moe_sparsity_config", "[]"}};
 
 constexpr std::string_view kSchemeRead[] = {"format", "input_activations", "targets", "weights"};
 constexpr HonouredField kSchemeHonoured[] = {{"output_activations", "[]"}};
 
 // An act order is in the tensors (weight_g_idx).
-constexpr std::string_view kWeightsRead[] = {"group_size", "num_bits", "strategy", "symmetric"};
+constexpr std::string_view kWeightsRead[] = {"block_structure", "group_size", "num_bits", "strategy",
+                                             "symmetric"};
 constexpr std::string_view kWeightsHarmless[] = {"actorder", "observer", "observer_kwargs", "scale_dtype",
                                                  "zp_dtype"};
-constexpr HonouredField kWeightsHonoured[] = {
-    {"type", R"(["int"])"}, {"dynamic", "[false]"}, {"block_structure", "[]"}};
+constexpr HonouredField kIntWeightsHonoured[] = {{"type", R"(["int"])"}, {"dynamic", "[false]"}};
+constexpr HonouredField kFloatWeightsHonoured[] = {{"type", R"(["float"])"}, {"dynamic", "[false]"}};
 
 constexpr std::string_view kInputsHarmless[] = {"observer", "observer_kwargs", "group_size", "scale_dtype",
                                                 "zp_dtype"};
 constexpr HonouredField kInputsHonoured[] = {
     {"actorder", "[]"},           {"block_structure", "[]"}, {"dynamic", "[true]"}, {"num_bits", "[8]"},
     {"strategy", R"(["token"])"}, {"symmetric", "[true]"},   {"type", R"(["int"])"}};
+// With weights of floats activations are computed as they are, whatever they were meant to be rounded to.
+constexpr std::string_view kFloatInputsHarmless[] = {
+    "actorder",        "block_structure", "dynamic",     "group_size", "observer",
+    "observer_kwargs", "strategy",        "scale_dtype", "symmetric",  "zp_dtype"};
+constexpr HonouredField kFloatInputsHonoured[] = {{"num_bits", "[8]"}, {"type", R"(["float"])"}};
 constexpr const char* kInputsNeeded[] = {"dynamic", "num_bits", "strategy", "type"};
 
 [[noreturn]] void refuse(const std::string& origin, const std::string& what, const std::string& supported) {
@@ -47,21 +54,13 @@ const json& get_object(const JsonFields& fields, const char* field) {
 WeightFormat parse_format(const JsonFields& fields, const std::string& format) {
   if (format == "pack-quantized") return WeightFormat::pack_quantized;
   if (format == "int-quantized") return WeightFormat::int_quantized;
-  refuse(fields.origin(), fmt::format("format {}", shown(format)), "pack-quantized and int-quantized");
+  if (format == "float-quantized") return WeightFormat::float_quantized;
+  refuse(fields.origin(), fmt::format("format {}", shown(format)),
+         "pack-quantized, int-quantized and float-quantized");
 }
 
-void parse_weights(const JsonFields& scheme, QuantizationConfig& result) {
-  const std::string origin = scheme.origin() + ": weights";
-  const json& object = get_object(scheme, "weights");
-  check_fields(object, origin, {kWeightsRead, kWeightsHarmless, kWeightsHonoured});
-  const JsonFields weights(object, origin);
-  const std::int64_t bits = weights.get_int("num_bits", {1, 32});
-  const bool bytes = result.format == WeightFormat::int_quantized;
-  if (bits != 8 && (bits != 4 || bytes))
-    refuse(origin, fmt::format("num_bits = {}", bits),
-           bytes ? "int-quantized with 8 bits" : "pack-quantized with 4 or 8 bits");
-  result.bits = static_cast<std::int32_t>(bits);
-  result.symmetric = weights.find_bool("symmetric").value_or(true);
+// What shares a scale.
+void parse_strategy(const JsonFields& weights, QuantizationConfig& result) {
   const std::optional<std::int64_t> group_size = weights.find_int("group_size", {-1, 1 << 22});
   if (group_size == 0) weights.wrong("group_size", "-1 (a whole row) or above 0");
   const std::string by_default = !group_size ? "tensor" : *group_size > 0 ? "group" : "channel";
@@ -71,15 +70,47 @@ void parse_weights(const JsonFields& scheme, QuantizationConfig& result) {
     result.group_size = *group_size;
   } else if (strategy == "channel" || strategy == "tensor") {
     result.group_size = -1;
+  } else if (strategy == "block" && result.holds_floats()) {
+    const json* block = weights.find("block_structure");
+    if (block == nullptr) weights.wrong("block_structure", "[outputs, inputs] (strategy is block)");
+    set_block_size(weights, *block, result);
   } else {
-    refuse(origin, fmt::format("strategy {}", shown(strategy)), "group, channel and tensor");
+    refuse(weights.origin(), fmt::format("strategy {}", shown(strategy)),
+           result.holds_floats() ? "block, group, channel and tensor" : "group, channel and tensor");
   }
 }
 
-bool parse_activations(const JsonFields& scheme) {
+void parse_weights(const JsonFields& scheme, QuantizationConfig& result) {
+  const std::string origin = scheme.origin() + ": weights";
+  const json& object = get_object(scheme, "weights");
+  if (result.holds_floats())
+    check_fields(object, origin, {kWeightsRead, kWeightsHarmless, kFloatWeightsHonoured});
+  else
+    check_fields(object, origin, {kWeightsRead, kWeightsHarmless, kIntWeightsHonoured});
+  const JsonFields weights(object, origin);
+  const std::int64_t bits = weights.get_int("num_bits", {1, 32});
+  const bool words = result.format == WeightFormat::pack_quantized;
+  if (bits != 8 && (bits != 4 || !words))
+    refuse(origin, fmt::format("num_bits = {}", bits),
+           words
+               ? "pack-quantized with 4 or 8 bits"
+               : fmt::format("{} with 8 bits", result.holds_floats() ? "float-quantized" : "int-quantized"));
+  result.bits = static_cast<std::int32_t>(bits);
+  result.symmetric = weights.find_bool("symmetric").value_or(true);
+  if (result.holds_floats() && !result.symmetric)
+    refuse(origin, "symmetric = false", "floats without zero points (symmetric = true)");
+  parse_strategy(weights, result);
+}
+
+// Whether they are of 8 bits while the model runs.
+bool parse_activations(const JsonFields& scheme, const QuantizationConfig& weights) {
   if (scheme.find("input_activations") == nullptr) return false;
   const json& object = get_object(scheme, "input_activations");
   const std::string origin = scheme.origin() + ": input_activations";
+  if (weights.holds_floats()) {
+    check_fields(object, origin, {{}, kFloatInputsHarmless, kFloatInputsHonoured});
+    return false;
+  }
   for (const char* field : kInputsNeeded)
     if (!object.contains(field) || object[field].is_null())
       refuse(origin, fmt::format("no {}", field), "8-bit integers, dynamic, a scale per token");
@@ -94,7 +125,7 @@ QuantizationConfig parse_scheme(const json& object, const std::string& origin, c
   QuantizationConfig result;
   result.format = parse_format(scheme, scheme.find_string("format").value_or(format));
   parse_weights(scheme, result);
-  result.int8_activations = parse_activations(scheme);
+  result.int8_activations = parse_activations(scheme, result);
   if (result.int8_activations && (result.bits != 8 || result.group_size > 0))
     refuse(origin, "8-bit activations with " + result.to_string(),
            "them with 8-bit weights and one scale per output");

@@ -67,6 +67,21 @@ constexpr HonouredField kGptqHonoured[] = {
     {"rotation", "[]"},
 };
 
+constexpr std::string_view kFp8Read[] = {"quant_method", "weight_block_size"};
+// How the activations were meant to be rounded, which are computed as they are; and which modules were left
+// alone, which their tensors say.
+constexpr std::string_view kFp8Harmless[] = {"activation_scale_ub",
+                                             "activation_scheme",
+                                             "dequantize",
+                                             "expert_dtype",
+                                             "ignored_layers",
+                                             "kv_cache_quant_method",
+                                             "kv_cache_scheme",
+                                             "modules_to_convert",
+                                             "modules_to_not_convert",
+                                             "scale_fmt"};
+constexpr HonouredField kFp8Honoured[] = {{"fmt", R"(["e4m3", "float8_e4m3fn"])"}};
+
 constexpr JsonFields::IntRange kBits{1, 32};
 constexpr JsonFields::IntRange kGroupSize{-1, 1 << 22};
 
@@ -142,7 +157,30 @@ QuantizationConfig parse_gptq(json object, const std::string& origin) {
   return result;
 }
 
+// Without blocks a tensor has one scale, or one for each output.
+QuantizationConfig parse_fp8(const json& object, const std::string& origin) {
+  check_fields(object, origin, {kFp8Read, kFp8Harmless, kFp8Honoured});
+  const JsonFields fields(object, origin);
+  QuantizationConfig result{WeightFormat::fp8, 8, -1, true};
+  if (const json* block = fields.find("weight_block_size")) set_block_size(fields, *block, result);
+  return result;
+}
+
 }  // namespace
+
+void set_block_size(const JsonFields& fields, const json& block, QuantizationConfig& config) {
+  constexpr std::int64_t kMaxSize = 1 << 22;
+  const auto is_size = [](const json& value) {
+    if (!value.is_number_integer()) return false;
+    const auto size = value.get<std::int64_t>();
+    return size >= 1 && size <= kMaxSize;
+  };
+  if (!block.is_array() || block.size() != 2 || !is_size(block[0]) || !is_size(block[1]))
+    throw Error(fmt::format("{}: {} is not the size of a block", fields.origin(), shown(block)),
+                "Expected [outputs, inputs], both from 1 on.");
+  config.block_outputs = block[0].get<std::int64_t>();
+  config.group_size = block[1].get<std::int64_t>();
+}
 
 const char* weight_format_name(WeightFormat format) {
   switch (format) {
@@ -156,18 +194,26 @@ const char* weight_format_name(WeightFormat format) {
       return "compressed-tensors pack-quantized";
     case WeightFormat::int_quantized:
       return "compressed-tensors int-quantized";
+    case WeightFormat::float_quantized:
+      return "compressed-tensors float-quantized";
+    case WeightFormat::fp8:
+      return "FP8";
   }
   return "";
 }
 
 const char* model_format_name(WeightFormat format) {
   if (format == WeightFormat::awq) return "awq";
+  if (format == WeightFormat::fp8) return "fp8";
   return format == WeightFormat::gptq || format == WeightFormat::gptq_v2 ? "gptq" : "compressed-tensors";
 }
 
 std::string QuantizationConfig::to_string() const {
-  return fmt::format("{}, {} bits, {}{}", weight_format_name(format), bits,
-                     group_size < 0 ? "whole rows" : fmt::format("groups of {}", group_size),
+  const std::string sharing = group_size < 0 ? "whole rows"
+                              : block_outputs == 1
+                                  ? fmt::format("groups of {}", group_size)
+                                  : fmt::format("blocks of {} x {}", block_outputs, group_size);
+  return fmt::format("{}, {} bits, {}{}", weight_format_name(format), bits, sharing,
                      int8_activations ? ", 8-bit activations" : "");
 }
 
@@ -179,8 +225,10 @@ QuantizationConfig parse_quantization_config(const json& value, const std::strin
   if (method == "awq") return parse_awq(value, origin);
   if (method == "gptq") return parse_gptq(value, origin);
   if (method == "compressed-tensors") return parse_compressed_config(value, origin);
-  throw Error(fmt::format("{}: quant_method {} is not supported", origin, shown(method)),
-              "Supported: awq, gptq, compressed-tensors; or use the model's unquantised folder.");
+  if (method == "fp8" || method == "fbgemm_fp8") return parse_fp8(value, origin);
+  throw Error(
+      fmt::format("{}: quant_method {} is not supported", origin, shown(method)),
+      "Supported: awq, gptq, compressed-tensors, fp8, fbgemm_fp8; or use the model's unquantised folder.");
 }
 
 std::optional<QuantizationConfig> find_old_quantization_config(const std::filesystem::path& folder) {

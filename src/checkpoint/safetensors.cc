@@ -29,7 +29,7 @@ constexpr Spelling kSpellings[] = {
     {"I32", 32, DType::i32},      {"I8", 8, DType::i8},         {"U8", 8, DType::u8},
     {"BOOL", 8, std::nullopt},    {"I16", 16, std::nullopt},    {"U16", 16, std::nullopt},
     {"U32", 32, std::nullopt},    {"I64", 64, std::nullopt},    {"U64", 64, std::nullopt},
-    {"F64", 64, std::nullopt},    {"C64", 64, std::nullopt},    {"F8_E4M3", 8, std::nullopt},
+    {"F64", 64, std::nullopt},    {"C64", 64, std::nullopt},    {"F8_E4M3", 8, DType::f8_e4m3},
     {"F8_E5M2", 8, std::nullopt}, {"F8_E8M0", 8, std::nullopt}, {"F6_E2M3", 6, std::nullopt},
     {"F6_E3M2", 6, std::nullopt}, {"F4", 4, std::nullopt},
 };

@@ -1,7 +1,7 @@
 #include "checkpoint/stored_linear.h"
 
 #include <algorithm>
-#include <cmath>
+#include <numeric>
 
 #include "base/error.h"
 #include "quant/group_order.h"
@@ -22,6 +22,11 @@ class LayerReader {
     layer_.name = name;
     layer_.num_outputs = n;
     layer_.format = {config.bits, config.group_size < 0 ? k : config.group_size};
+    if (config.holds_floats()) {
+      layer_.format.code = WeightCode::e4m3;
+      // Of blocks that k ends within: parts of them that it does not.
+      layer_.format.group_size = std::gcd(layer_.format.group_size, k);
+    }
     if (k % layer_.format.group_size != 0)
       fail(fmt::format("has {} inputs, which groups of {} do not divide", k, layer_.format.group_size));
   }
@@ -38,6 +43,10 @@ class LayerReader {
       case WeightFormat::pack_quantized:
       case WeightFormat::int_quantized:
         read_compressed();
+        break;
+      case WeightFormat::float_quantized:
+      case WeightFormat::fp8:
+        read_fp8();
         break;
     }
     return std::move(layer_);
@@ -168,6 +177,34 @@ class LayerReader {
     return zeros;
   }
 
+  // By whatever name: both are factors. Those of the activations belong to the layer and are not used.
+  void read_fp8() {
+    Fp8Tensors tensors;
+    tensors.weight = get(".weight", DType::f8_e4m3, {n_, k_});
+    const bool is_inverse =
+        has(".weight_scale_inv") ||
+        (!has(".weight_scale") && config_.format == WeightFormat::fp8 && config_.group_size > 0);
+    const char* const scale_name = is_inverse ? ".weight_scale_inv" : ".weight_scale";
+    const View scale = get_scales(scale_name);
+    const bool whole_rows = config_.group_size < 0;
+    const std::int64_t columns = whole_rows ? k_ : config_.group_size;
+    if (whole_rows && scale.shape.num_elements() == 1) {
+      tensors.block_outputs = n_;
+      tensors.scale = {scale.data, scale.dtype, Shape{1, 1}};
+    } else if (whole_rows && scale.shape == Shape{n_}) {
+      tensors.scale = {scale.data, scale.dtype, Shape{n_, 1}};
+    } else {
+      tensors.block_outputs = config_.block_outputs;
+      const auto blocks = [](std::int64_t count, std::int64_t size) { return (count + size - 1) / size; };
+      check_shape(scale_name, scale, {blocks(n_, config_.block_outputs), blocks(k_, columns)});
+      tensors.scale = scale;
+    }
+    tensors.block_inputs = columns;
+    layer_.tensors = tensors;
+    for (const char* suffix : {".input_scale", ".activation_scale"})
+      if (has(suffix)) layer_.tensor_names.push_back(layer_.name + suffix);
+  }
+
   const Checkpoint& checkpoint_;
   const QuantizationConfig& config_;
   std::int64_t n_, k_;
@@ -180,40 +217,22 @@ const char* main_tensor(WeightFormat format) {
   return format == WeightFormat::int_quantized ? ".weight_scale" : ".qweight";
 }
 
-void check_scales(const StoredLinear& layer, std::int64_t first_output, const View& scales) {
-  for (std::int64_t r = 0; r < scales.dim(0); r++) {
-    const float* row = scales.row<float>(r);
-    const auto* bad =
-        std::find_if_not(row, row + scales.dim(1), [](float scale) { return std::isfinite(scale); });
-    if (bad != row + scales.dim(1))
-      throw Error(fmt::format("{}: the scale of output {}, group {}, is {}", layer.name, first_output + r,
-                              bad - row, *bad),
-                  "The quantisation of this folder failed; quantise the model again.");
+// Whether the folder holds the layer as floats of 16 or 32 bits.
+bool is_plain(const Checkpoint& checkpoint, const QuantizationConfig& config, const std::string& name) {
+  if (!checkpoint.contains(name + ".weight")) return false;
+  if (config.holds_floats()) {
+    const DType dtype = checkpoint.get(name + ".weight").dtype;
+    return dtype == DType::f32 || dtype == DType::f16 || dtype == DType::bf16;
   }
+  return !checkpoint.contains(name + main_tensor(config.format));
 }
 
 }  // namespace
 
-void StoredLinear::unpack(std::int64_t first_output, const QuantizedRows& rows) const {
-  struct Unpack {
-    std::int64_t first_output;
-    const QuantizedRows& rows;
-    void operator()(const AwqTensors& awq) const { unpack_awq(awq, first_output, rows); }
-    void operator()(const GptqTensors& gptq) const { unpack_gptq(gptq, first_output, rows); }
-    void operator()(const CompressedTensors& compressed) const {
-      unpack_compressed(compressed, first_output, rows);
-    }
-  };
-  std::visit(Unpack{first_output, rows}, tensors);
-  check_scales(*this, first_output, rows.scales);
-  if (!input_order.empty()) sort_inputs(input_order, rows);
-}
-
 std::optional<StoredLinear> find_stored_linear(const Checkpoint& checkpoint, const QuantizationConfig& config,
                                                const std::string& name, std::int64_t n, std::int64_t k,
                                                bool headers_only) {
-  if (!checkpoint.contains(name + main_tensor(config.format)) && checkpoint.contains(name + ".weight"))
-    return std::nullopt;
+  if (is_plain(checkpoint, config, name)) return std::nullopt;
   return LayerReader(checkpoint, config, name, n, k, headers_only).read();
 }
 

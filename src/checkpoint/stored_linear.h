@@ -9,6 +9,7 @@
 #include "checkpoint/quantization_config.h"
 #include "quant/awq_layout.h"
 #include "quant/compressed_layout.h"
+#include "quant/fp8_layout.h"
 #include "quant/gptq_layout.h"
 
 namespace lmdeploy {
@@ -25,11 +26,11 @@ struct StoredLinear {
   // The file's inputs in the order of the columns that unpack gives; empty: as they are (see group_order.h).
   std::vector<std::int32_t> input_order;
   std::vector<std::string> tensor_names;
-  std::variant<AwqTensors, GptqTensors, CompressedTensors> tensors;
+  std::variant<AwqTensors, GptqTensors, CompressedTensors, Fp8Tensors> tensors;
 
   // Outputs [first_output, first_output + r) as rows, the inputs of a group side by side. first_output is a
   // multiple of kOutputAlignment, and so is r unless they are the last. Throws Error where a scale is not a
-  // finite number. Different outputs may be unpacked at the same time.
+  // finite number, or a float of 8 bits not a number. Different outputs may be unpacked at the same time.
   void unpack(std::int64_t first_output, const QuantizedRows& rows) const;
 };
 

@@ -31,15 +31,15 @@ std::string w4_arithmetic(const EngineFlags& flags, Device device) {
 // ", AWQ, 4 bits, groups of 128 (exact), repacked" or nothing.
 std::string storage(const HfConfig& config, const EngineFlags& flags, Device device) {
   if (!config.quantization) return {};
-  const std::string arithmetic =
-      config.quantization->int8_activations ? "" : fmt::format(" ({})", w4_arithmetic(flags, device));
+  const bool is_settled = config.quantization->int8_activations || config.quantization->holds_floats();
+  const std::string arithmetic = is_settled ? "" : fmt::format(" ({})", w4_arithmetic(flags, device));
   return fmt::format(", {}{}, repacked", config.quantization->to_string(), arithmetic);
 }
 
 }  // namespace
 
 bool multiplies_int8(const HfConfig& config, const EngineFlags& flags) {
-  return config.quantization &&
+  return config.quantization && !config.quantization->holds_floats() &&
          (config.quantization->int8_activations || w4_arithmetic(flags, find_device(flags.device)) == "fast");
 }
 

@@ -28,7 +28,7 @@ const std::vector<KnownValues>& known_values() {
       {"--backend", {"turbomind", "pytorch"}, {}, false, "serve"},
       {"--dtype", {"auto", "float32", "float16", "bfloat16"}, {}},
       {"--device", {"auto", "cuda", "cpu"}, {"ascend", "maca", "camb"}},
-      {"--model-format", {"hf", "awq", "gptq", "compressed-tensors"}, {"fp8", "mxfp4", "llama"}},
+      {"--model-format", {"hf", "awq", "gptq", "compressed-tensors", "fp8"}, {"mxfp4", "llama"}},
       {"--w4-arithmetic", {"exact", "fast"}, {}},
       {"--head-bits", {"16", "8"}, {}},
       {"--quant-policy", {"0", "4", "8"}, {"16", "17", "42"}},

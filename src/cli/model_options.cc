@@ -55,13 +55,14 @@ void add_model_options(CLI::App& app, ModelOptions& options) {
 void add_weight_options(CLI::App& app, EngineFlags& flags) {
   app.add_option(
          "--model-format", flags.model_format,
-         "What the folder holds: hf (not quantised), awq, gptq or compressed-tensors. config.json says it "
-         "by itself; where it says something else the folder is refused")
+         "What the folder holds: hf (not quantised), awq, gptq, compressed-tensors or fp8. config.json says "
+         "it by itself; where it says something else the folder is refused")
       ->option_text("NAME")
       ->group(kModelGroup);
   app.add_option(
          "--w4-arithmetic", flags.w4_arithmetic,
-         "How 4-bit and 8-bit weights are multiplied: fast (activations rounded to 8 bits, each group with "
+         "How weights of 4-bit and 8-bit integers are multiplied: fast (activations rounded to 8 bits, each "
+         "group with "
          "its own scale; the default on the CPU, as it loses 0.13 % of perplexity and takes a half to an "
          "eighth of the time) or exact (activations as they are; the default on a card)")
       ->option_text("fast|exact")

@@ -20,6 +20,15 @@ bool is_derived(const std::string& name) {
   return name.ends_with("rotary_emb.inv_freq") || name.ends_with("attn.masked_bias");
 }
 
+// What activations and the KV cache were meant to be divided by before they are rounded to 8 bits.
+bool is_activation_scale(const std::string& name) {
+  constexpr std::string_view kSuffixes[] = {".input_scale", ".activation_scale", ".output_scale",
+                                            ".q_scale",     ".k_scale",          ".v_scale",
+                                            ".kv_scale",    ".prob_scale",       ".attn_scale"};
+  return std::any_of(std::begin(kSuffixes), std::end(kSuffixes),
+                     [&](std::string_view suffix) { return name.ends_with(suffix); });
+}
+
 // A head is rounded in the largest of the usual groups that divides its inputs.
 std::int64_t head_group_size(std::int64_t k) {
   for (const std::int64_t group_size : {128, 64, 32})
@@ -137,7 +146,7 @@ LinearPart WeightReader::part(std::span<const Source> layers, std::int64_t k) {
   if (!layers.front().stored) return {matrix(named(layers, ".weight"), k, formats_.rounding), {}};
   const StoredLinear& stored = *layers.front().stored;
   LinearPart result;
-  const ops::MatrixFormat format{formats_.dtype, stored.format, activations()};
+  const ops::MatrixFormat format{formats_.dtype, stored.format, activations(stored.format)};
   result.weight = ops::make_packed_matrix(ctx_, format, total_rows(layers), k);
   for (const Source& layer : layers) {
     unpacker_.pack(*layer.stored, layer.moves, result.weight);
@@ -151,8 +160,10 @@ LinearPart WeightReader::part(std::span<const Source> layers, std::int64_t k) {
   return result;
 }
 
-// W8A8 says how activations are rounded; where only weights are quantised it is the user's choice.
-ops::Activations WeightReader::activations() const {
+// W8A8 says how activations are rounded; where only weights are quantised it is the user's choice, unless
+// they are floats.
+ops::Activations WeightReader::activations(const QuantFormat& format) const {
+  if (format.code == WeightCode::e4m3) return ops::Activations::as_they_are;
   return formats_.quantization->int8_activations ? ops::Activations::int8_per_row : formats_.activations;
 }
 
@@ -249,8 +260,18 @@ void WeightReader::copy(const std::string& name, Tensor& target, std::span<const
 
 void WeightReader::warn_about_unread() const {
   std::vector<std::string> unread;
-  for (std::string& name : checkpoint_->names())
-    if (!read_.contains(name) && !is_derived(name)) unread.push_back(std::move(name));
+  std::int64_t num_scales = 0;
+  for (std::string& name : checkpoint_->names()) {
+    if (is_activation_scale(name))
+      num_scales++;
+    else if (!read_.contains(name) && !is_derived(name))
+      unread.push_back(std::move(name));
+  }
+  if (num_scales > 0)
+    log::info(
+        "{}: {} scales of activations or of the KV cache are not used: activations are computed in {} bits, "
+        "the cache is what --quant-policy says",
+        checkpoint_->folder().string(), num_scales, formats_.dtype == DType::f32 ? 32 : 16);
   if (unread.empty()) return;
   log::warn("{}: {} tensors have no place in this architecture and are ignored, the first is {}",
             checkpoint_->folder().string(), unread.size(), unread.front());

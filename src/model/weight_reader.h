@@ -24,7 +24,7 @@ struct NamedRows {
 struct WeightFormats {
   DType dtype = DType::bf16;                                     // of floats, and of what linear layers read
   std::optional<QuantizationConfig> quantization = {};           // how the folder holds them
-  ops::Activations activations = ops::Activations::as_they_are;  // against quantised weights
+  ops::Activations activations = ops::Activations::as_they_are;  // against weights of integers
   std::int32_t head_bits = 16;                                   // 8: a head of floats is rounded
   std::optional<QuantFormat> rounding = {};                      // of the layers' linear weights of floats
   bool headers_only = false;                                     // the folder's data is not there
@@ -59,7 +59,8 @@ class WeightReader {
 
   Tensor vector(const std::string& name, std::int64_t n);  // [n] f32
 
-  // One warning about tensors of the checkpoint that nothing read: what they hold is not computed.
+  // One warning about tensors of the checkpoint that nothing read: what they hold is not computed. Of scales
+  // for what is computed without them one line that tells so.
   void warn_about_unread() const;
 
  private:
@@ -91,7 +92,7 @@ class WeightReader {
   void for_slices(const std::string& name, std::span<const RowMove> moves, const Take& take);
   // To `target` in host memory, converted.
   void copy(const std::string& name, Tensor& target, std::span<const RowMove> moves);
-  ops::Activations activations() const;
+  ops::Activations activations(const QuantFormat& format) const;
   void finish(const StoredLinear& layer);
 
   Ctx& ctx_;

@@ -62,6 +62,27 @@ const json kW8A8{{"quant_method", "compressed-tensors"},
                        {"strategy", "channel"},
                        {"dynamic", false}}}}}}}};
 
+const json kFloats{
+    {"quant_method", "compressed-tensors"},
+    {"format", "float-quantized"},
+    {"kv_cache_scheme", {{"num_bits", 8}, {"type", "float"}}},
+    {"config_groups",
+     {{"group_0",
+       {{"targets", {"Linear"}},
+        {"input_activations", {{"num_bits", 8}, {"type", "float"}, {"strategy", "token"}, {"dynamic", true}}},
+        {"weights",
+         {{"num_bits", 8},
+          {"type", "float"},
+          {"symmetric", true},
+          {"strategy", "channel"},
+          {"dynamic", false}}}}}}}};
+// As DeepSeek-V3 and Qwen3-FP8 have it.
+const json kFp8{{"quant_method", "fp8"},
+                {"activation_scheme", "dynamic"},
+                {"fmt", "e4m3"},
+                {"modules_to_not_convert", {"lm_head"}},
+                {"weight_block_size", {128, 64}}};
+
 // The value with the field at this JSON pointer replaced.
 json with(json value, const std::string& pointer, const json& replacement) {
   value[json::json_pointer(pointer)] = replacement;
@@ -99,17 +120,46 @@ TEST(QuantizationConfig, ReadsCompressedTensors) {
   EXPECT_EQ(parse(two), parse(kInt4));
 }
 
+TEST(QuantizationConfig, ReadsFloatsOfEightBits) {
+  const std::string group = "/config_groups/group_0", weights = group + "/weights";
+  EXPECT_EQ(parse(kFloats).to_string(), "compressed-tensors float-quantized, 8 bits, whole rows");
+  EXPECT_TRUE(parse(kFloats).holds_floats());
+  EXPECT_FALSE(parse(kFloats).int8_activations);
+  json changed = with(kFloats, group + "/input_activations/dynamic", false);
+  EXPECT_EQ(parse(with(changed, group + "/input_activations/strategy", "tensor")), parse(kFloats));
+  EXPECT_EQ(parse(with(kFloats, group + "/input_activations", nullptr)), parse(kFloats));
+  changed = with(with(kFloats, weights + "/strategy", "block"), weights + "/block_structure", {128, 64});
+  EXPECT_EQ(parse(changed).to_string(), "compressed-tensors float-quantized, 8 bits, blocks of 128 x 64");
+  changed = with(with(kFloats, weights + "/strategy", "group"), weights + "/group_size", 64);
+  EXPECT_EQ(parse(changed).to_string(), "compressed-tensors float-quantized, 8 bits, groups of 64");
+
+  EXPECT_EQ(parse(kFp8).to_string(), "FP8, 8 bits, blocks of 128 x 64");
+  EXPECT_EQ(parse(with(kFp8, "/weight_block_size", nullptr)).to_string(), "FP8, 8 bits, whole rows");
+  const json static_inputs{
+      {"quant_method", "fp8"}, {"activation_scheme", "static"}, {"ignored_layers", {"lm_head"}}};
+  EXPECT_EQ(parse(static_inputs), parse(with(kFp8, "/weight_block_size", nullptr)));
+  EXPECT_EQ(parse({{"quant_method", "fbgemm_fp8"}, {"activation_scale_ub", 1200.0}}), parse(static_inputs));
+}
+
 TEST(QuantizationConfig, NamesWhatModelFormatCallsThem) {
   EXPECT_STREQ(model_format_name(WeightFormat::awq), "awq");
   EXPECT_STREQ(model_format_name(WeightFormat::gptq_v2), "gptq");
   EXPECT_STREQ(model_format_name(WeightFormat::int_quantized), "compressed-tensors");
+  EXPECT_STREQ(model_format_name(WeightFormat::float_quantized), "compressed-tensors");
+  EXPECT_STREQ(model_format_name(WeightFormat::fp8), "fp8");
 }
 
 TEST(QuantizationConfig, WhatIsNotHonouredIsRefusedByName) {
   const std::string weights = "/config_groups/group_0/weights",
                     inputs = "/config_groups/group_0/input_activations";
   const std::vector<std::tuple<json, std::string, std::string>> cases = {
-      {with(kAwq, "/quant_method", "fp8"), "\"fp8\"", "awq, gptq, compressed-tensors"},
+      {with(kAwq, "/quant_method", "bitsandbytes"), "\"bitsandbytes\"", "awq, gptq, compressed-tensors, fp8"},
+      {with(kFp8, "/fmt", "e5m2"), "fmt = \"e5m2\"", "e4m3"},
+      {with(kFloats, weights + "/type", "int"), "type = \"int\"", "float"},
+      {with(kFloats, weights + "/num_bits", 4), "num_bits = 4", "float-quantized with 8 bits"},
+      {with(kFloats, weights + "/symmetric", false), "symmetric = false", "true"},
+      {with(kFloats, inputs + "/type", "int"), "type = \"int\"", "float"},
+      {with(kFloats, inputs + "/num_bits", 4), "num_bits = 4", "8"},
       {with(kAwq, "/version", "gemv"), "version = \"gemv\"", "gemm"},
       {with(kAwq, "/bits", 3), "bits = 3", "4 bits"},
       {with(kAwq, "/backend", "llm-awq"), "backend = \"llm-awq\"", "autoawq"},
@@ -123,7 +173,6 @@ TEST(QuantizationConfig, WhatIsNotHonouredIsRefusedByName) {
       {with(kInt4, "/sparsity_config", {{"format", "sparse-24-bitmask"}}), "sparse-24-bitmask", "not sparse"},
       {with(kInt4, "/transform_config", {{"config_groups", {{"a", 1}}}}), "transform_config",
        "without transforms"},
-      {with(kInt4, "/kv_cache_scheme", {{"num_bits", 8}}), "kv_cache_scheme", "without kv_cache_scheme"},
       {with(kInt4, "/quantization_status", "frozen"), "\"frozen\"", "compressed"},
       {with(kInt4, weights + "/num_bits", 3), "num_bits = 3", "4 or 8 bits"},
       {with(kInt4, weights + "/type", "float"), "type = \"float\"", "int"},
@@ -157,6 +206,14 @@ TEST(QuantizationConfig, DamagedValuesAreErrors) {
                             with(kAwq, "/group_size", 1e18),
                             with(kAwq, "/zero_point", 1),
                             with(kAwq, "/version", 1),
+                            with(kFp8, "/weight_block_size", 128),
+                            with(kFp8, "/weight_block_size", {128}),
+                            with(kFp8, "/weight_block_size", {128, 0}),
+                            with(kFp8, "/weight_block_size", {-1, 128}),
+                            with(kFp8, "/weight_block_size", {128, 1e18}),
+                            with(kFp8, "/weight_block_size", {128, "128"}),
+                            with(kFp8, "/weight_block_size", {128, std::uint64_t{1} << 40}),
+                            with(kFloats, weights + "/strategy", "block"),
                             with(kGptq, "/group_size", 0),
                             with(kGptq, "/sym", "yes"),
                             with(kGptq, "/dynamic", 1),

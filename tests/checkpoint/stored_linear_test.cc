@@ -55,10 +55,26 @@ Tensors byte_tensors() {
   return tensors;
 }
 
+Tensors float_tensors() {
+  Tensors tensors;
+  tensors["l.weight"] = zeroed(DType::f8_e4m3, {kN, kK});
+  tensors["l.weight_scale"] = zeroed(DType::bf16, {kN, 1});
+  return tensors;
+}
+// Blocks of 12 x 16: what is left at both edges is smaller.
+Tensors block_tensors() {
+  Tensors tensors;
+  tensors["l.weight"] = zeroed(DType::f8_e4m3, {kN, kK});
+  tensors["l.weight_scale_inv"] = zeroed(DType::f32, {2, 2});
+  return tensors;
+}
+
 const QuantizationConfig kAwq{WeightFormat::awq, 4, kGroup, false, false};
 const QuantizationConfig kGptq{WeightFormat::gptq, 4, kGroup, false, false};
 const QuantizationConfig kPacked{WeightFormat::pack_quantized, 4, kGroup, false, false};
 const QuantizationConfig kBytes{WeightFormat::int_quantized, 8, -1, true, true};
+const QuantizationConfig kFloats{WeightFormat::float_quantized, 8, -1, true};
+const QuantizationConfig kBlocks{WeightFormat::fp8, 8, 16, true, false, 12};
 
 // A folder with these tensors, read.
 class Folder {
@@ -95,13 +111,16 @@ TEST(StoredLinear, FindsEveryFormat) {
   EXPECT_EQ(names(gptq_tensors(), kGptq), 4U);
   EXPECT_EQ(names(packed_tensors(), kPacked), 4U);
   EXPECT_EQ(names(byte_tensors(), kBytes), 2U);
+  EXPECT_EQ(names(float_tensors(), kFloats), 2U);
+  EXPECT_EQ(names(block_tensors(), kBlocks), 2U);
 }
 
 TEST(StoredLinear, FloatsAreNotOne) {
   Tensors tensors;
   tensors["l.weight"] = zeroed(DType::bf16, {kN, kK});
   const Folder folder(tensors);
-  for (const QuantizationConfig& config : {kAwq, kGptq, kPacked, kBytes}) EXPECT_FALSE(folder.find(config));
+  for (const QuantizationConfig& config : {kAwq, kGptq, kPacked, kBytes, kFloats, kBlocks})
+    EXPECT_FALSE(folder.find(config));
 }
 
 TEST(StoredLinear, UnpacksRowsWithTheInputsOfAGroupTogether) {
@@ -138,9 +157,63 @@ TEST(StoredLinear, SymmetricZerosShowHowTheyAreStored) {
   EXPECT_THAT(problem_of(gptq_tensors(), config), HasSubstr("zeros other than 8, though sym is true"));
 }
 
+// For the tensor or for each output, whatever config.json says of it; in whatever spelling.
+TEST(StoredLinear, ScalesOfFloatsLieAsTheyDo) {
+  const auto scale_of = [](const Shape& shape, const char* name, std::int64_t output) {
+    Tensors tensors = float_tensors();
+    tensors.erase("l.weight_scale");
+    Tensor& scale = tensors[name] = zeroed(DType::f32, shape);
+    for (std::int64_t i = 0; i < shape.num_elements(); i++)
+      scale.view().as<float>()[i] = static_cast<float>(i + 1);
+    const Folder folder(tensors);
+    const OwnedRows back({kN, kK, kK, 8});
+    folder.find(kFloats)->unpack(0, back.view());
+    return *back.view().scales.row<float>(output);
+  };
+  for (const Shape& shape : {Shape{}, Shape{1}, Shape{1, 1}})
+    EXPECT_EQ(scale_of(shape, "l.weight_scale", 9), 1) << shape.to_string();
+  for (const Shape& shape : {Shape{kN}, Shape{kN, 1}})
+    EXPECT_EQ(scale_of(shape, "l.weight_scale_inv", 9), 10) << shape.to_string();
+}
+
+TEST(StoredLinear, BlocksAreCutToGroupsThatDivideTheInputs) {
+  Tensors tensors = block_tensors();
+  for (std::int64_t i = 0; i < 4; i++)
+    tensors["l.weight_scale_inv"].view().as<float>()[i] = static_cast<float>(i + 1);
+  const Folder folder(tensors);
+  const auto layer = folder.find(kBlocks);
+  EXPECT_EQ(layer->format, (QuantFormat{8, 8, DType::f32, WeightCode::e4m3}));
+  const OwnedRows back({kN, kK, 8, 8});
+  layer->unpack(0, back.view());
+  const float* first = back.view().scales.row<float>(11);
+  const float* second = back.view().scales.row<float>(12);
+  EXPECT_EQ(std::vector<float>(first, first + 3), (std::vector<float>{1, 1, 2}));
+  EXPECT_EQ(std::vector<float>(second, second + 3), (std::vector<float>{3, 3, 4}));
+}
+
+TEST(StoredLinear, ScalesOfActivationsBelongToTheLayer) {
+  Tensors tensors = float_tensors();
+  tensors["l.input_scale"] = zeroed(DType::f32, {1});
+  EXPECT_EQ(Folder(tensors).find(kFloats)->tensor_names.size(), 3U);
+}
+
+TEST(StoredLinear, FloatsMustBeNumbers) {
+  Tensors tensors = float_tensors();
+  tensors["l.weight"].view().row<f8_e4m3_t>(9)[7].bits = 0xff;
+  const Folder folder(tensors);
+  const auto layer = folder.find(kFloats);
+  const OwnedRows rows({kN, kK, kK, 8});
+  EXPECT_EQ(error_of([&] { layer->unpack(0, rows.rows(0, 8)); }), "");
+  EXPECT_THAT(error_of([&] { layer->unpack(8, rows.rows(8, 8)); }),
+              AllOf(HasSubstr("l: the weight of output 9, input 7"), HasSubstr("quantise the model again")));
+}
+
 TEST(StoredLinear, EveryMissingTensorIsNamed) {
-  for (const auto& [make, config] :
-       {std::pair{&awq_tensors, kAwq}, {&gptq_tensors, kGptq}, {&packed_tensors, kPacked}})
+  for (const auto& [make, config] : {std::pair{&awq_tensors, kAwq},
+                                     {&gptq_tensors, kGptq},
+                                     {&packed_tensors, kPacked},
+                                     {&float_tensors, kFloats},
+                                     {&block_tensors, kBlocks}})
     for (const auto& [name, tensor] : make()) {
       if (name == "l.g_idx" || name == "l.weight_shape") continue;  // may be missing
       Tensors tensors = make();
@@ -159,8 +232,11 @@ TEST(StoredLinear, ZeroPointsMayBeMissingWhereThereAreNone) {
 }
 
 TEST(StoredLinear, EveryMisshapenTensorIsNamed) {
-  for (const auto& [make, config] :
-       {std::pair{&awq_tensors, kAwq}, {&gptq_tensors, kGptq}, {&packed_tensors, kPacked}})
+  for (const auto& [make, config] : {std::pair{&awq_tensors, kAwq},
+                                     {&gptq_tensors, kGptq},
+                                     {&packed_tensors, kPacked},
+                                     {&float_tensors, kFloats},
+                                     {&block_tensors, kBlocks}})
     for (const auto& [name, tensor] : make()) {
       if (name == "l.weight_shape") continue;  // says what config.json says
       const Shape wrong{tensor.shape()[0] + 1, 2};

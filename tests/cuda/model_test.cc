@@ -101,7 +101,7 @@ TEST_F(CudaModel, SixteenBitsAreTheCpus) {
     EXPECT_LT(worst_error(golden_folder(name), {.dtype = DType::bf16}), 0.06) << name;
     EXPECT_LT(worst_error(golden_folder(name), {.dtype = DType::f16}), 0.008) << name;
   }
-  for (const std::string name : {"awq_w4", "gptq_w4_asym_desc_act", "ct_w8_channel"})
+  for (const std::string name : {"awq_w4", "gptq_w4_asym_desc_act", "ct_w8_channel", "fp8_block_qwen3"})
     EXPECT_LT(worst_error(quantized_folder(name), {.dtype = DType::bf16}), 0.06) << name;
 }
 

@@ -47,6 +47,13 @@ void write_configs(const fs::path& folder) {
                 R"("sparsity_config":{},"config_groups":{"a":{"targets":["Linear"],"weights":{"num_bits":8,)"
                 R"("type":"int","strategy":"channel","symmetric":true},"input_activations":{"num_bits":8,)"
                 R"("type":"int","strategy":"token","dynamic":true}}}}})");
+  write(folder / "fp8", start +
+                            R"("quantization_config":{"quant_method":"fp8","activation_scheme":"dynamic",)"
+                            R"("fmt":"e4m3","weight_block_size":[128,128]}})");
+  write(folder / "floats",
+        start + R"("quantization_config":{"quant_method":"compressed-tensors","format":"float-quantized",)"
+                R"("config_groups":{"a":{"weights":{"num_bits":8,"type":"float","strategy":"block",)"
+                R"("block_structure":[64,32]},"input_activations":{"num_bits":8,"type":"float"}}}}})");
   write(folder / "generation",
         R"({"do_sample":true,"temperature":0.7,"top_k":20,"top_p":0.8,"eos_token_id":2})");
 }

@@ -42,14 +42,17 @@ TEST_F(MakeModel, LayoutsHoldTheSameModel) {
 }
 
 TEST_F(MakeModel, QuantisedLayoutsHoldTheSameModel) {
-  const std::vector<Logits> internlm2 = run(make("internlm2", {Layout::internlm2, Storage::awq}, 0));
-  EXPECT_TRUE(internlm2 == run(make("llama", {Layout::llama, Storage::awq}, 0)));
+  for (const auto& [name, storage] :
+       {std::pair<std::string, Storage>{"awq", Storage::awq}, {"fp8", Storage::fp8}}) {
+    const std::vector<Logits> internlm2 = run(make(name + "_internlm2", {Layout::internlm2, storage}, 0));
+    EXPECT_TRUE(internlm2 == run(make(name + "_llama", {Layout::llama, storage}, 0))) << name;
+  }
 }
 
 TEST_F(MakeModel, LogitsHaveAScaleOfOne) {
-  for (const Storage storage : {Storage::bf16, Storage::awq})
+  for (const Storage storage : {Storage::bf16, Storage::awq, Storage::fp8})
     for (const Logits& row :
-         run(make(storage == Storage::awq ? "awq" : "bf16", {Layout::llama, storage}, 2))) {
+         run(make(std::to_string(static_cast<int>(storage)), {Layout::llama, storage}, 2))) {
       double squares = 0;
       for (const float value : row) squares += double{value} * value;
       EXPECT_NEAR(std::sqrt(squares / static_cast<double>(row.size())), 1, 0.3);

@@ -38,6 +38,8 @@ TwinOptions twin(const QuantizationConfig& config) {
 
 const QuantizationConfig kAwq{WeightFormat::awq, 4, 32, false, false};
 const QuantizationConfig kGptq{WeightFormat::gptq, 4, 32, false, false};
+// Blocks that end neither with a layer's outputs nor with its inputs.
+const QuantizationConfig kFp8{WeightFormat::fp8, 8, 48, true, false, 40};
 
 TEST(Quantized, EveryFormatComputesItsWeights) {
   for (const QuantizationConfig& config :
@@ -47,7 +49,10 @@ TEST(Quantized, EveryFormatComputesItsWeights) {
         QuantizationConfig{WeightFormat::pack_quantized, 4, 16, true, false},
         QuantizationConfig{WeightFormat::pack_quantized, 4, 32, false, false},
         QuantizationConfig{WeightFormat::pack_quantized, 8, -1, false, false},
-        QuantizationConfig{WeightFormat::int_quantized, 8, -1, true, false}})
+        QuantizationConfig{WeightFormat::int_quantized, 8, -1, true, false},
+        QuantizationConfig{WeightFormat::float_quantized, 8, -1, true, false},
+        QuantizationConfig{WeightFormat::float_quantized, 8, 32, true, false, 16}, kFp8,
+        QuantizationConfig{WeightFormat::fp8, 8, -1, true, false}})
     EXPECT_LT(difference(twin(config)), kExact) << config.to_string();
 }
 
@@ -63,7 +68,7 @@ TEST(Quantized, FloatsRoundedAtLoadStayNear) {
 }
 
 TEST(Quantized, RowsOfInternlm2AreUngrouped) {
-  for (const QuantizationConfig& config : {kAwq, kGptq}) {
+  for (const QuantizationConfig& config : {kAwq, kGptq, kFp8}) {
     TwinOptions options = twin(config);
     options.layout = Layout::internlm2;
     EXPECT_LT(difference(options), kExact) << config.to_string();
@@ -85,11 +90,31 @@ TEST(Quantized, StackedLayersMayBeHeldDifferently) {
     return name.ends_with("k_proj") ? 0U : static_cast<unsigned>(name.size() % 7 + 1);
   };
   EXPECT_LT(difference(options), kExact);
-  options = twin(kAwq);
-  options.is_left_alone = [](const std::string& name) {
-    return name.ends_with("k_proj") || name.ends_with("gate_proj") || name.ends_with("1.self_attn.o_proj");
-  };
-  EXPECT_LT(difference(options), kExact);
+  for (const QuantizationConfig& config : {kAwq, kFp8}) {
+    options = twin(config);
+    options.is_left_alone = [](const std::string& name) {
+      return name.ends_with("k_proj") || name.ends_with("gate_proj") || name.ends_with("1.self_attn.o_proj");
+    };
+    EXPECT_LT(difference(options), kExact);
+  }
+}
+
+// Activations are what they are, also where integers would meet them rounded.
+TEST(Quantized, FloatsOfEightBitsAreAlwaysExact) {
+  LoadOptions fast;
+  fast.activations = ops::Activations::int8_per_group;
+  EXPECT_LT(difference(twin(kFp8), fast), kExact);
+}
+
+// A number takes a byte, and a scale four: there are 64 outputs and no zeros in the tiny model's groups
+// of 16.
+TEST(Quantized, AFloatOfEightBitsTakesAByte) {
+  const TwinFolders twins(twin({WeightFormat::fp8, 8, 16, true, false, 16}));
+  Cpu cpu;
+  const std::int64_t linear_weights = 2 * (64 * 64 * 2 + 32 * 64 * 2 + 3 * 64 * 96);
+  const std::int64_t floats = load_model(cpu.ctx, twins.floats(), {})->info().weight_bytes;
+  const std::int64_t quantized = load_model(cpu.ctx, twins.quantized(), {})->info().weight_bytes;
+  EXPECT_EQ(floats - quantized, linear_weights * 3 - linear_weights / 16 * 4);
 }
 
 TEST(Quantized, RoundedActivationsAreNear) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <numeric>
@@ -28,7 +29,22 @@ Tensor as_f32(const View& source) {
   return result;
 }
 
+Json config_of_floats(const QuantizationConfig& config) {
+  const Json block{config.block_outputs, config.group_size};
+  if (config.format == WeightFormat::fp8) {
+    Json result{{"quant_method", "fp8"}, {"activation_scheme", "dynamic"}};
+    if (config.group_size > 0) result["weight_block_size"] = block;
+    return result;
+  }
+  Json weights{{"num_bits", 8}, {"type", "float"}, {"strategy", config.group_size < 0 ? "channel" : "block"}};
+  if (config.group_size > 0) weights["block_structure"] = block;
+  return {{"quant_method", "compressed-tensors"},
+          {"format", "float-quantized"},
+          {"config_groups", {{"group_0", {{"targets", {"Linear"}}, {"weights", weights}}}}}};
+}
+
 Json config_json(const QuantizationConfig& config) {
+  if (config.holds_floats()) return config_of_floats(config);
   Json weights{{"num_bits", config.bits},
                {"type", "int"},
                {"symmetric", config.symmetric},
@@ -54,6 +70,8 @@ Json config_json(const QuantizationConfig& config) {
               {"checkpoint_format", config.format == WeightFormat::gptq ? "gptq" : "gptq_v2"}};
     case WeightFormat::pack_quantized:
     case WeightFormat::int_quantized:
+    case WeightFormat::float_quantized:
+    case WeightFormat::fp8:
       break;
   }
   const bool bytes = config.format == WeightFormat::int_quantized;
@@ -67,7 +85,7 @@ struct RoundedLayer {
   RoundedLayer(const View& weight, const QuantizationConfig& config, unsigned order_seed)
       : n(weight.dim(0)),
         k(weight.dim(1)),
-        group_size(config.group_size < 0 ? k : config.group_size),
+        group_size(config.group_size < 0 ? k : std::gcd(config.group_size, k)),
         g_idx(static_cast<std::size_t>(k)),
         rows({n, k, group_size, config.bits}),
         floats(host_allocator(), DType::f32, Shape{n, k}) {
@@ -76,7 +94,10 @@ struct RoundedLayer {
     if (order_seed != 0) std::shuffle(g_idx.begin(), g_idx.end(), std::mt19937(order_seed));
     for (std::int64_t r = 0; r < n; r++)
       for (std::int64_t group = 0; group < k / group_size; group++)
-        round(weight.row<float>(r), r, group, config);
+        if (config.holds_floats())
+          round_to_float(weight, r, group, config);
+        else
+          round(weight.row<float>(r), r, group, config);
   }
 
   void round(const float* weight, std::int64_t r, std::int64_t group, const QuantizationConfig& config) {
@@ -96,6 +117,26 @@ struct RoundedLayer {
       const float q = std::clamp(std::round(weight[i] / scale) + zero, 0.0F, most);
       rows.view().q.row<std::uint8_t>(r)[i] = static_cast<std::uint8_t>(q);
       floats.view().row<float>(r)[i] = (q - zero) * scale;
+    }
+  }
+
+  // The largest number of its block becomes 448.
+  void round_to_float(const View& weight, std::int64_t r, std::int64_t group,
+                      const QuantizationConfig& config) {
+    const std::int64_t rows_of_block = config.block_outputs,
+                       width = config.group_size < 0 ? k : config.group_size;
+    const std::int64_t first_row = r / rows_of_block * rows_of_block,
+                       first = group * group_size / width * width;
+    float largest = 0;
+    for (std::int64_t i = first_row; i < std::min(n, first_row + rows_of_block); i++)
+      for (std::int64_t j = first; j < std::min(k, first + width); j++)
+        largest = std::max(largest, std::abs(weight.row<float>(i)[j]));
+    const float scale = to_float(from_float<f16_t>(largest / 448));
+    rows.view().scales.row<float>(r)[group] = scale;
+    for (std::int64_t j = group * group_size; j < (group + 1) * group_size; j++) {
+      const f8_e4m3_t q = from_float<f8_e4m3_t>(weight.row<float>(r)[j] / scale);
+      rows.view().q.row<std::uint8_t>(r)[j] = q.bits;
+      floats.view().row<float>(r)[j] = to_float(q) * scale;
     }
   }
 
@@ -144,11 +185,31 @@ void add_compressed(const RoundedLayer& layer, const std::string& name, const Qu
   tensors[name + ".weight_g_idx"] = copied(layer.g_idx);
 }
 
+// With scales of the input that nobody uses.
+void add_floats(const RoundedLayer& layer, const std::string& name, const QuantizationConfig& config,
+                Tensors& tensors) {
+  const std::int64_t width = config.group_size < 0 ? layer.k : config.group_size;
+  const auto blocks = [](std::int64_t count, std::int64_t size) { return (count + size - 1) / size; };
+  const bool inverse = config.format == WeightFormat::fp8 && config.group_size > 0;
+  Tensor& weight = tensors[name + ".weight"] = zeroed(DType::f8_e4m3, {layer.n, layer.k});
+  Tensor& scale = tensors[name + (inverse ? ".weight_scale_inv" : ".weight_scale")] =
+      zeroed(DType::f32, {blocks(layer.n, config.block_outputs), blocks(layer.k, width)});
+  tensors[name + ".input_scale"] = zeroed(DType::f32, {1});
+  for (std::int64_t r = 0; r < layer.n; r++) {
+    std::memcpy(weight.view().row<f8_e4m3_t>(r), layer.rows.view().q.row<std::uint8_t>(r),
+                static_cast<std::size_t>(layer.k));
+    for (std::int64_t block = 0; block < scale.shape()[1]; block++)
+      scale.view().row<float>(r / config.block_outputs)[block] =
+          layer.rows.view().scales.row<float>(r)[block * width / layer.group_size];
+  }
+}
+
 void add_quantized(const RoundedLayer& layer, const std::string& name, const QuantizationConfig& config,
                    Tensors& tensors) {
   if (config.format == WeightFormat::awq) return add_awq(layer, name, tensors);
   if (config.format == WeightFormat::gptq || config.format == WeightFormat::gptq_v2)
     return add_gptq(layer, name, config, tensors);
+  if (config.holds_floats()) return add_floats(layer, name, config, tensors);
   add_compressed(layer, name, config, tensors);
 }
 

@@ -84,19 +84,5 @@ TEST_F(CudaDeterministicAttention, LongContexts) {
 }
 
 // What fills up a batch has no context, and its rows become 0.
-TEST_F(CudaDeterministicAttention, RowsWithoutAContextAreZero) {
-  make_cache(DType::bf16, {8, 2, 64}, 64, 8);
-  const Sequence seq = make_sequence(70);
-  store({{&seq, 0, 70}});
-  Step padded = make_step({{&seq, 69, 70}, {&seq, 68, 69}});
-  padded.lens[1] = 0;
-  padded.batch.query_starts = padded.starts;
-  padded.batch.context_lens = padded.lens;
-  padded.batch.block_tables = padded.tables;
-  const Tensor y = attend({{&seq, 69, 70}, {&seq, 68, 69}}, padded.batch, DType::f32);
-  for (std::int64_t c = 0; c < 8 * 64; c++) ASSERT_EQ(y.view().row<float>(1)[c], 0) << c;
-  expect_equal(attend({{&seq, 69, 70}}), 0, y, 0, 1, "beside a row that fills up");
-}
-
 }  // namespace
 }  // namespace lmdeploy::ops

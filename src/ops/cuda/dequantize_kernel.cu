@@ -160,11 +160,11 @@ template <class Y, class Scale>
 cudaError_t launch_slice(const Slice& slice, Y* y, cudaStream_t stream) {
   const std::int64_t num_tiles = divide_up(slice.num_rows, kTileRows);
   const QuantizedLayout& layout = slice.w.layout;
-  return launch_chained(
-      layout.code == WeightCode::e4m3 ? dequantize_slice<Y, Scale, WeightCode::e4m3, 8>
-      : layout.bits == 4              ? dequantize_slice<Y, Scale, WeightCode::integer, 4>
-                                      : dequantize_slice<Y, Scale, WeightCode::integer, 8>,
-      static_cast<unsigned>(num_tiles * slice.blocks_per_tile), kThreads, 0, stream, slice, y);
+  return launch_chained(layout.code == WeightCode::e4m3 ? dequantize_slice<Y, Scale, WeightCode::e4m3, 8>
+                        : layout.bits == 4              ? dequantize_slice<Y, Scale, WeightCode::integer, 4>
+                                                        : dequantize_slice<Y, Scale, WeightCode::integer, 8>,
+                        static_cast<unsigned>(num_tiles * slice.blocks_per_tile), kThreads, 0, stream, slice,
+                        y);
 }
 
 }  // namespace

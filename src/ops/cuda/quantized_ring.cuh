@@ -8,7 +8,7 @@ namespace lmdeploy::ops::cuda {
 // zeros by others too.
 template <class Shape>
 struct UnitRing {
-  static constexpr int kDepth = 8 / Shape::kChunks;  // 4 KB of words
+  static constexpr int kDepth = 8 / Shape::kChunks;                                 // 4 KB of words
   static constexpr int kZerosAt = static_cast<int>(sizeof(typename Shape::Scale));  // behind the scales
   static constexpr int kScaleVectors = kZerosAt + (Shape::kIntegers ? 1 : 0);
   static constexpr int kUnitVectors = Shape::kChunks * 32 + Shape::kSlots * kScaleVectors;
@@ -70,8 +70,7 @@ __device__ void load_unit(Unit<Shape>& unit, const uint4* place, std::uint32_t l
     const uint4* scales = place + Shape::kChunks * 32 + i * UnitRing<Shape>::kScaleVectors;
     unit.scales[i] = reinterpret_cast<const Scales*>(scales)[lane / 4];
     if constexpr (Shape::kIntegers)
-      unit.zeros[i] =
-          reinterpret_cast<const unsigned short*>(scales + UnitRing<Shape>::kZerosAt)[lane / 4];
+      unit.zeros[i] = reinterpret_cast<const unsigned short*>(scales + UnitRing<Shape>::kZerosAt)[lane / 4];
   }
 }
 

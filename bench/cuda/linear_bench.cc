@@ -1,7 +1,7 @@
 // Linear layers of a 1.8B and a 7B on a card, as the decoder calls them: microseconds, GB/s of weights and
 // the share of the read rate, TFLOP/s and the share of the peak. "layer": all four of a layer one after
 // another.
-//   cuda_linear_bench
+//   cuda_linear_bench [1.8B|7B [bf16|W4|FP8]]
 // Every figure is a CUDA graph of 20 products, or 8 layers, over copies of the weights that together are
 // larger than the second-level cache, so each product reads them from memory; the median of ten runs.
 #include <fmt/format.h>
@@ -10,6 +10,8 @@
 #include <cstring>
 #include <exception>
 #include <random>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "card.h"
@@ -198,23 +200,27 @@ void measure(Card& card, const ModelShape& model, const char* format_name, const
   }
 }
 
-void run() {
+// Empty: all models, all formats.
+void run(std::string_view only_model, std::string_view only_format) {
   Card card;
   fmt::print("read {:.0f} GB/s, bf16 {:.0f} TFLOP/s\n", card.roofs.read_bytes_per_s * 1e-9,
              card.roofs.bf16_flops * 1e-12);
-  for (const ModelShape& model : kModels) {
-    measure(card, model, "bf16", {DType::bf16});
-    measure(card, model, "W4", {DType::bf16, QuantFormat{4, 128, DType::f16}});
-    measure(card, model, "FP8", {DType::bf16, QuantFormat{8, 128, DType::bf16, WeightCode::e4m3}});
-  }
+  const std::pair<const char*, MatrixFormat> formats[] = {
+      {"bf16", {DType::bf16}},
+      {"W4", {DType::bf16, QuantFormat{4, 128, DType::f16}}},
+      {"FP8", {DType::bf16, QuantFormat{8, 128, DType::bf16, WeightCode::e4m3}}}};
+  for (const ModelShape& model : kModels)
+    for (const auto& [name, format] : formats)
+      if ((only_model.empty() || only_model == model.name) && (only_format.empty() || only_format == name))
+        measure(card, model, name, format);
 }
 
 }  // namespace
 }  // namespace lmdeploy::ops
 
-int main() {
+int main(int argc, char** argv) {
   try {
-    lmdeploy::ops::run();
+    lmdeploy::ops::run(argc > 1 ? argv[1] : "", argc > 2 ? argv[2] : "");
   } catch (const std::exception& error) {
     fmt::print(stderr, "{}\n", error.what());
     return 1;

@@ -25,6 +25,16 @@ TEST_P(RowOpsTest, Embed) {
     }
 }
 
+TEST_P(RowOpsTest, IdsBelowZeroAreDraws) {
+  std::vector<std::int32_t> drawn = {5, -1, 7};  // -1: nothing was drawn
+  const View tokens(drawn.data(), DType::i32, Shape{3});
+  const Tensor y(host_allocator(), DType::i32, {5});
+  const Indices ids = resolve_ids(ctx, std::vector<std::int32_t>{4, ~2, ~1, 0, ~0}, tokens, y);
+  EXPECT_EQ(std::vector<std::int32_t>(ids.host.begin(), ids.host.end()),
+            (std::vector<std::int32_t>{4, 7, 0, 0, 5}));
+  EXPECT_THROW(resolve_ids(ctx, std::vector<std::int32_t>(5, ~3), tokens, y), CheckFailure);
+}
+
 TEST_P(RowOpsTest, RmsNorm) {
   for (const DType dtype : kFloatTypes)
     for (const std::int64_t d : kSizes)

@@ -18,6 +18,7 @@
 #include "ops/indices.h"
 #include "ops/kv_layer.h"
 #include "ops/packed_matrix.h"
+#include "quant/group_grid.h"
 #include "tensor/ctx.h"
 
 namespace lmdeploy::ops {
@@ -137,6 +138,20 @@ void add_channel_statistics(Ctx& ctx, const View& x, const ChannelStatistics& st
 
 // sums[i] = sum over j of x[i, j]^2, in double. x: [m, n] f32.
 void row_squares(Ctx& ctx, const View& x, std::span<double> sums);
+
+// What rounding changes in weights that are scaled for it (Lin et al. 2023, section 3.2): errors = r(w s) / s
+// - w, where r takes every group to the grid that its own range spans (quant/group_grid.h). w: [n, k] f32;
+// scales: [k] f32; errors: [n, k] f32, bf16 or f16. A weight that is not a number, and a range that
+// options.scale_dtype cannot hold, throw Error on the CPU and become NaN on a card.
+void scaled_rounding_errors(Ctx& ctx, const View& w, const View& scales, const RoundingOptions& options,
+                            const View& errors);
+
+// Which clip_share of its range each group's grid shall span, for the least squared error of what the group
+// adds to its output, e G e^T; the larger share among equals. w: [n, k] f32; grams: [k, group_size] f32, row
+// i the products of input i with the inputs of its group; choices: [n, k / group_size] u8. On a card groups
+// have at most 256 inputs.
+void choose_clipping(Ctx& ctx, const View& w, const View& grams, const RoundingOptions& options,
+                     const View& choices);
 
 // logprobs[i] = log_softmax(logits[i])[targets[i]], accumulated in double. A target of -1 is passed over and
 // leaves 0. logits: [m, v] f32.

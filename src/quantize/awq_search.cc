@@ -11,20 +11,8 @@
 namespace lmdeploy {
 namespace {
 
-constexpr std::int64_t kRowsAtOnce = 1024;  // of a weight: they bound the scratch
-
-// What rounding w * s and dividing by s again makes of one row, less the row.
-void rounding_error(std::span<const float> weights, std::span<const float> scales,
-                    const RoundingOptions& options, float* errors) {
-  const auto group_size = static_cast<std::size_t>(options.format.group_size);
-  std::vector<float> scaled(group_size);
-  for (std::size_t first = 0; first < weights.size(); first += group_size) {
-    for (std::size_t i = 0; i < group_size; i++) scaled[i] = weights[first + i] * scales[first + i];
-    const GroupGrid grid = fit_grid(scaled, options);
-    for (std::size_t i = 0; i < group_size; i++)
-      errors[first + i] = grid.value(grid.code(scaled[i])) / scales[first + i] - weights[first + i];
-  }
-}
+// Of a weight: they bound the scratch, and fill the device.
+constexpr std::int64_t kRowsAtOnce = 1024, kCardRowsAtOnce = 8192;
 
 double sum_of_squares(Ctx& ctx, const View& matrix) {
   std::vector<double> sums(static_cast<std::size_t>(matrix.dim(0)));
@@ -32,31 +20,32 @@ double sum_of_squares(Ctx& ctx, const View& matrix) {
   return std::accumulate(sums.begin(), sums.end(), 0.0);
 }
 
-// Of some rows of one weight.
-double output_error(Contexts& contexts, const View& weight, const View& inputs, std::span<const float> scales,
-                    const RoundingOptions& options) {
-  Ctx &host = contexts.host(), &compute = contexts.compute();
-  const Workspace::Scope scope(*compute.workspace), host_scope(*host.workspace);
-  const std::int64_t n = weight.dim(0), k = weight.dim(1);
-  const View errors = host.workspace->take(DType::f32, {n, k}),
-             narrow = host.workspace->take(inputs.dtype, {n, k});
-  host.pool->parallel_for(n, [&](std::int64_t row, int) {
-    rounding_error({weight.row<float>(row), static_cast<std::size_t>(k)}, scales, options,
-                   errors.row<float>(row));
-  });
-  ops::cast(host, errors, narrow);
-  const View outputs = compute.workspace->take(DType::f32, {inputs.dim(0), n});
-  ops::matmul(compute, inputs, on_device(compute, narrow), outputs);
-  return sum_of_squares(compute, outputs);
+View view_of(std::span<const float> values) {
+  return {const_cast<float*>(values.data()), DType::f32, {std::ssize(values)}};  // only read
 }
 
-double output_error(Contexts& contexts, const ScaledLinears& linears, std::span<const float> scales,
+// Of some rows of one weight.
+double output_error(Ctx& ctx, const View& weight, const View& inputs, const View& scales,
                     const RoundingOptions& options) {
+  const Workspace::Scope scope(*ctx.workspace);
+  const View errors = ctx.workspace->take(inputs.dtype, weight.shape);
+  ops::scaled_rounding_errors(ctx, weight, scales, options, errors);
+  const View outputs = ctx.workspace->take(DType::f32, {inputs.dim(0), weight.dim(0)});
+  ops::matmul(ctx, inputs, errors, outputs);
+  return sum_of_squares(ctx, outputs);
+}
+
+// weights: in memory of ctx's device, as inputs are.
+double output_error(Ctx& ctx, std::span<const View> weights, const View& inputs,
+                    std::span<const float> scales, const RoundingOptions& options) {
+  const Workspace::Scope scope(*ctx.workspace);
+  const View device_scales = on_device(ctx, view_of(scales));
+  const std::int64_t rows_at_once = ctx.device == Device::cpu ? kRowsAtOnce : kCardRowsAtOnce;
   double sum = 0;
-  for (const View& weight : linears.weights)
-    for (std::int64_t row = 0; row < weight.dim(0); row += kRowsAtOnce)
-      sum += output_error(contexts, weight.rows(row, std::min(kRowsAtOnce, weight.dim(0) - row)),
-                          linears.inputs, scales, options);
+  for (const View& weight : weights)
+    for (std::int64_t row = 0; row < weight.dim(0); row += rows_at_once)
+      sum += output_error(ctx, weight.rows(row, std::min(rows_at_once, weight.dim(0) - row)), inputs,
+                          device_scales, options);
   return sum;
 }
 
@@ -69,6 +58,10 @@ std::vector<float> search_scales(Contexts& contexts, const ScaledLinears& linear
   CHECK(linears.inputs.dim(1) == std::ssize(sizes) && linears.input_mean.size() == sizes.size(),
         "inputs {} and {} means for {} weights a row", linears.inputs.shape.to_string(),
         linears.input_mean.size(), sizes.size());
+  Ctx& compute = contexts.compute();
+  const Workspace::Scope scope(*compute.workspace);
+  std::vector<View> weights;
+  for (const View& weight : linears.weights) weights.push_back(on_device(compute, weight));
   const std::vector<float> ones(sizes.size(), 1.0F);
   std::vector<float> best;
   double least = std::numeric_limits<double>::infinity();
@@ -76,7 +69,7 @@ std::vector<float> search_scales(Contexts& contexts, const ScaledLinears& linear
     for (std::int32_t i = 0; i < options.num_ratios; i++) {
       const double ratio = static_cast<double>(i) / options.num_ratios;
       std::vector<float> scales = balanced_scales(linears.input_mean, divisors, ratio);
-      const double error = output_error(contexts, linears, scales, options.rounding);
+      const double error = output_error(compute, weights, linears.inputs, scales, options.rounding);
       if (error < least || best.empty()) {
         least = error;
         best = std::move(scales);

@@ -3,8 +3,8 @@
 #include <span>
 #include <vector>
 
+#include "quant/group_grid.h"
 #include "quantize/contexts.h"
-#include "quantize/group_grid.h"
 
 namespace lmdeploy {
 

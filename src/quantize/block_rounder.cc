@@ -101,8 +101,7 @@ BlockRounder::Inputs BlockRounder::inputs_of(const LinearGroup& group, const Inp
     multiply_columns(compute, inputs.kept, factors);
   }
   const std::int64_t group_size = recipe_.group_size_of(inputs.kept.shape()[1]);
-  if (is_clipped(group, group_size))
-    inputs.grams.emplace(compute, group_grams(compute, inputs.kept, group_size));
+  if (is_clipped(group, group_size)) inputs.grams = group_grams(compute, inputs.kept, group_size);
   return inputs;
 }
 
@@ -119,8 +118,8 @@ QuantizedLinear BlockRounder::rounded(const View& weight, const Inputs& inputs) 
   const RoundingOptions options = recipe_.rounding_options(weight.dim(1));
   QuantizedLinear result = lmdeploy::round_to_nearest(host, weight, options);
   if (inputs.feedback) round_with_feedback(host, weight, *inputs.feedback, result);
-  if (!inputs.grams) return result;
-  clip_grids(host, weight, inputs.grams->view(), options, result);
+  if (inputs.grams.empty()) return result;
+  clip_grids(contexts_, weight, inputs.grams, options, result);
   round_to_grids(host, weight, result);
   return result;
 }

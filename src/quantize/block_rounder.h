@@ -41,7 +41,7 @@ class BlockRounder {
   struct Inputs {
     const CalibrationStatistics* statistics = nullptr;  // null: nothing
     Tensor kept;                                        // [num_kept, k] f32, as the scaled layers read them
-    std::optional<OnHost> grams;                        // as group_grams gives them; none: no clipping
+    Tensor grams;                                       // as group_grams gives them; empty: no clipping
     std::optional<ErrorFeedback> feedback;              // none: to nearest
   };
 

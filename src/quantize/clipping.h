@@ -1,6 +1,7 @@
 #pragma once
 #include <cstdint>
 
+#include "quantize/contexts.h"
 #include "quantize/quantized_linear.h"
 
 namespace lmdeploy {
@@ -11,8 +12,9 @@ Tensor group_grams(Ctx& ctx, const View& inputs, std::int64_t group_size);
 
 // Shrinks the range that a group's grid spans, down to a half, where that lowers the squared error of what
 // the group adds to its output (Lin et al. 2023; section 3.2 leaves the clipping to AutoAWQ's code). Sets
-// scales and zeros of `target`; its codes are as before. Costs about 10 n k group_size operations.
-void clip_grids(Ctx& ctx, const View& weight /* [n, k] f32 */, const View& group_grams,
+// scales and zeros of `target`; its codes are as before. Costs about 20 n k group_size operations. weight: in
+// host memory.
+void clip_grids(Contexts& contexts, const View& weight /* [n, k] f32 */, const View& group_grams,
                 const RoundingOptions& options, QuantizedLinear& target);
 
 }  // namespace lmdeploy

@@ -13,12 +13,25 @@ constexpr std::int64_t kMiB = std::int64_t{1} << 20;
 // what the allocator rounds up are the rest.
 constexpr std::int64_t kScratchBytes = 1024 * kMiB, kOtherBytes = 512 * kMiB;
 
+std::int64_t group_parameters(const BlockSource& source, const LinearGroup& group) {
+  std::int64_t sum = 0;
+  for (const std::string& name : group.linears)
+    sum += source.checkpoint->get(layer_prefix(0) + name + ".weight").shape.num_elements();
+  return sum;
+}
+
 std::int64_t layer_parameters(const BlockSource& source) {
   std::int64_t sum = 0;
-  for (const LinearGroup& group : source.architecture.linear_groups)
-    for (const std::string& name : group.linears)
-      sum += source.checkpoint->get(layer_prefix(0) + name + ".weight").shape.num_elements();
+  for (const LinearGroup& group : source.architecture.linear_groups) sum += group_parameters(source, group);
   return sum;
+}
+
+// Weights of the linears of one input.
+std::int64_t largest_group(const BlockSource& source) {
+  std::int64_t largest = 0;
+  for (const LinearGroup& group : source.architecture.linear_groups)
+    largest = std::max(largest, group_parameters(source, group));
+  return largest;
 }
 
 }  // namespace
@@ -40,8 +53,10 @@ std::int64_t layer_work_bytes(const BlockSource& source, const Recipe& recipe, c
       shape.seqlen * (8 * config.hidden_size + 4 * config.num_key_value_heads * config.head_dim);
   const std::int64_t kept = kKeptTokens * (sum_k * width + max_k * 4);
   const std::int64_t outputs = (kKeptTokens + max_k) * kWeightRows * 4;
+  const std::int64_t search =
+      recipe.scaling == Recipe::Scaling::search ? largest_group(source) * (4 + width) + outputs : 0;
   const std::int64_t sums = gptq ? 2 * max_k * max_k * 4 + 4 * shape.seqlen * max_k * width : 0;
-  return std::max(weights + sample + kept + std::max(outputs, kScratchBytes) + sums, embeddings) +
+  return std::max(weights + sample + kept + std::max({outputs, search, kScratchBytes}) + sums, embeddings) +
          kOtherBytes;
 }
 

@@ -31,7 +31,8 @@ class Pipeline {
 
   void run(std::int64_t device_bytes) {
     if (device_bytes > 0) place_samples(device_bytes);
-    finish(work_.num_finished_layers());
+    state_.layer_idx = work_.num_finished_layers();
+    state_.done = state_.layer_idx * steps_per_layer();
     prepare_samples();
     BlockQuantizer quantizer(contexts_, source_, recipe_, stream_shape(source_, samples_), [&] {
       ++state_.done;
@@ -47,8 +48,9 @@ class Pipeline {
       if (writing.valid()) writing.get();
       writing =
           std::async(std::launch::async, [this, block = std::move(block)] { work_.finish_layer(block); });
-      finish(state_.layer_idx + 1);
+      state_.done = (state_.layer_idx + 1) * steps_per_layer();
       progress_(state_);
+      state_.layer_idx++;
     }
     if (writing.valid()) writing.get();
   }
@@ -60,11 +62,6 @@ class Pipeline {
     const std::int64_t num_passes =
         (samples_.num_samples > 0 ? 1 : 0) + (recipe_.needs_quantized_stream() ? num_groups + 1 : 0);
     return std::max<std::int64_t>(1, num_passes * samples_.num_samples);
-  }
-
-  void finish(std::int64_t num_layers) {
-    state_.layer_idx = num_layers;
-    state_.done = num_layers * steps_per_layer();
   }
 
   void place_samples(std::int64_t device_bytes) {

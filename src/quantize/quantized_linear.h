@@ -1,8 +1,8 @@
 #pragma once
 #include <cstdint>
 
+#include "quant/group_grid.h"
 #include "quant/quantized_rows.h"
-#include "quantize/group_grid.h"
 #include "tensor/ctx.h"
 
 namespace lmdeploy {

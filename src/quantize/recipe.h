@@ -2,7 +2,7 @@
 #include <cstdint>
 #include <string>
 
-#include "quantize/group_grid.h"
+#include "quant/group_grid.h"
 
 namespace lmdeploy {
 

@@ -85,6 +85,7 @@ def without(options, others):
     (["--calib-dataset", "pbt"], 2, "ptb, wikitext2, c4, pileval"),
     (["--calib-samples", "9", "--calib-order", "sequential"], 1, "tokens"),
     (["--calib-seqlen", "10000"], 1, "--calib-seqlen"),
+    (["--memory-limit", "much"], 2, "--memory-limit"),
     (["--resume"], 1, "no unfinished run"),
 ])
 def test_what_cannot_work_is_refused_before_any_work(tmp_path, options, status, named):

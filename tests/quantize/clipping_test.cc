@@ -40,6 +40,7 @@ class Clipping : public ::testing::Test {
   }
 
   Cpu cpu_;
+  Contexts contexts_{cpu_.ctx};
   RoundingOptions options_{.format = {4, kGroup}};
   Tensor inputs_ = random_matrix(kTokens, kInputs, 1, 4);
 };
@@ -62,7 +63,7 @@ TEST_F(Clipping, GroupGramsAreTheBlocksOfTheGram) {
 TEST_F(Clipping, TakesTheBestShareOfTheRange) {
   const Tensor weight = random_matrix(kOutputs, kInputs, 2);
   QuantizedLinear clipped = round_to_nearest(cpu_.ctx, weight, options_);
-  clip_grids(cpu_.ctx, weight, group_grams(cpu_.ctx, inputs_, kGroup), options_, clipped);
+  clip_grids(contexts_, weight, group_grams(cpu_.ctx, inputs_, kGroup), options_, clipped);
   double before = 0, after = 0;
   for (std::int64_t row = 0; row < kOutputs; row++)
     for (std::int64_t group = 0; group < kInputs / kGroup; group++) {
@@ -84,7 +85,7 @@ TEST_F(Clipping, LetsGoOfAnOutlierThatDoesNotMatter) {
   for (std::int64_t token = 0; token < kTokens; token++) inputs_.view().row<float>(token)[5] *= 1e-3F;
   QuantizedLinear clipped = round_to_nearest(cpu_.ctx, weight, options_);
   const float plain = clipped.grid(0, 0).scale;
-  clip_grids(cpu_.ctx, weight, group_grams(cpu_.ctx, inputs_, kGroup), options_, clipped);
+  clip_grids(contexts_, weight, group_grams(cpu_.ctx, inputs_, kGroup), options_, clipped);
   EXPECT_LT(clipped.grid(0, 0).scale, 0.85F * plain);
 }
 
@@ -93,9 +94,9 @@ TEST_F(Clipping, WithoutInputsTheRangeStays) {
   std::fill_n(inputs_.view().as<float>(), kTokens * kInputs, 0.0F);
   QuantizedLinear clipped = round_to_nearest(cpu_.ctx, weight, options_);
   const float plain = clipped.grid(1, 2).scale;
-  clip_grids(cpu_.ctx, weight, group_grams(cpu_.ctx, inputs_, kGroup), options_, clipped);
+  clip_grids(contexts_, weight, group_grams(cpu_.ctx, inputs_, kGroup), options_, clipped);
   EXPECT_EQ(clipped.grid(1, 2).scale, plain);
-  EXPECT_THROW(clip_grids(cpu_.ctx, weight, inputs_, options_, clipped), CheckFailure);
+  EXPECT_THROW(clip_grids(contexts_, weight, inputs_, options_, clipped), CheckFailure);
 }
 
 }  // namespace

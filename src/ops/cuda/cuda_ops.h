@@ -46,6 +46,10 @@ void subtract(Ctx& ctx, const View& a, const View& b, const View& y);
 void multiply_columns(Ctx& ctx, const View& x, const View& factors, const View& y);
 void add_channel_statistics(Ctx& ctx, const View& x, const ChannelStatistics& statistics);
 void row_squares(Ctx& ctx, const View& x, std::span<double> sums);
+void scaled_rounding_errors(Ctx& ctx, const View& w, const View& scales, const RoundingOptions& options,
+                            const View& errors);
+void choose_clipping(Ctx& ctx, const View& w, const View& grams, const RoundingOptions& options,
+                     const View& choices);
 void token_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> targets,
                     std::span<float> logprobs);
 void top_logprobs(Ctx& ctx, const View& logits, std::span<const std::int32_t> counts,

@@ -35,6 +35,12 @@ struct GroupGrid {
   float value(float code) const { return (code - zero) * scale; }
 };
 
+// Clipping on trial: the shares of a group's range that its grid may span.
+inline constexpr int kNumClips = 10;
+constexpr float clip_share(int clip) {
+  return 1 - 0.05F * static_cast<float>(clip);
+}
+
 constexpr float max_code(const QuantFormat& format) {
   return static_cast<float>((1 << format.bits) - 1);
 }

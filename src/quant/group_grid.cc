@@ -1,4 +1,4 @@
-#include "quantize/group_grid.h"
+#include "quant/group_grid.h"
 
 #include <cmath>
 

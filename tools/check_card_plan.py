@@ -115,8 +115,9 @@ def check_row(arguments, form: str, options: list, log: Path) -> tuple:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--lmdeploy", type=Path, default="build/cuda/lmdeploy")
-    parser.add_argument("--make-model", type=Path, default="build/cuda/make_model")
+    program = lambda path: Path(path).resolve()
+    parser.add_argument("--lmdeploy", type=program, default="build/cuda/lmdeploy")
+    parser.add_argument("--make-model", type=program, default="build/cuda/make_model")
     parser.add_argument("--folder", type=Path, default="build/card-plan", help="of the two models")
     parser.add_argument("--memory-limit", default="24GB")
     arguments = parser.parse_args()

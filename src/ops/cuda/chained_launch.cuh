@@ -40,7 +40,7 @@ __device__ inline void enter_chain() {
 template <class... Parameters>
 bool waits_for_predecessor(void (*kernel)(Parameters...)) {
   KernelSettings settings;
-  return prepare_kernel(reinterpret_cast<const void*>(kernel), 0, false, settings) == cudaSuccess &&
+  return prepare_kernel(reinterpret_cast<const void*>(kernel), 0, settings) == cudaSuccess &&
          settings.waits_for_predecessor;
 }
 
@@ -51,19 +51,13 @@ inline cudaLaunchAttribute overlap_attribute() {
   return overlap;
 }
 
-struct LaunchTraits {
-  // It begins with wait_for_predecessor(), and what it does before may be done while the predecessor runs.
-  bool may_overlap = true;
-  bool needs_cache = false;  // prepare_kernel()
-};
-
-// Puts a kernel on the stream; it may have any shared memory that the card has.
+// Puts a kernel on the stream; it may have any shared memory that the card has. may_overlap: it begins with
+// wait_for_predecessor(), and what it does before may be done while the predecessor runs.
 template <class... Parameters, class... Arguments>
-cudaError_t launch_kernel(const LaunchTraits& traits, void (*kernel)(Parameters...), dim3 grid, dim3 block,
+cudaError_t launch_kernel(bool may_overlap, void (*kernel)(Parameters...), dim3 grid, dim3 block,
                           std::size_t shared_bytes, cudaStream_t stream, Arguments&&... arguments) {
   KernelSettings settings;
-  const cudaError_t status =
-      prepare_kernel(reinterpret_cast<const void*>(kernel), shared_bytes, traits.needs_cache, settings);
+  const cudaError_t status = prepare_kernel(reinterpret_cast<const void*>(kernel), shared_bytes, settings);
   if (status != cudaSuccess) return status;
   cudaLaunchAttribute overlap = overlap_attribute();
   cudaLaunchConfig_t config{};
@@ -72,13 +66,14 @@ cudaError_t launch_kernel(const LaunchTraits& traits, void (*kernel)(Parameters.
   config.dynamicSmemBytes = shared_bytes;
   config.stream = stream;
   config.attrs = &overlap;
-  config.numAttrs = traits.may_overlap && settings.waits_for_predecessor ? 1 : 0;
+  config.numAttrs = may_overlap && settings.waits_for_predecessor ? 1 : 0;
   return cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...);
 }
 template <class... Parameters, class... Arguments>
 cudaError_t launch_chained(void (*kernel)(Parameters...), dim3 grid, dim3 block, std::size_t shared_bytes,
                            cudaStream_t stream, Arguments&&... arguments) {
-  return launch_kernel({}, kernel, grid, block, shared_bytes, stream, std::forward<Arguments>(arguments)...);
+  return launch_kernel(true, kernel, grid, block, shared_bytes, stream,
+                       std::forward<Arguments>(arguments)...);
 }
 
 }  // namespace lmdeploy::ops::cuda

@@ -137,8 +137,7 @@ template <class T, bool kStageInputs>
 cudaError_t launch(const Arguments& a, int num_blocks, std::size_t shared_bytes, cudaStream_t stream) {
   const auto kernel = gemv<T, kStageInputs>;
   const int num_threads = num_warps_of(a.num_units) * 32;
-  return launch_kernel({.may_overlap = !a.gemv.w_is_new}, kernel, num_blocks, num_threads, shared_bytes,
-                       stream, a);
+  return launch_kernel(!a.gemv.w_is_new, kernel, num_blocks, num_threads, shared_bytes, stream, a);
 }
 
 // A warp for each output. What of x it reads others read too: the caches have it.
@@ -234,12 +233,10 @@ cudaError_t launch_plain_gemv(const FloatGemv& gemv, cudaStream_t stream) {
   const auto num_blocks = static_cast<unsigned>(divide_up(gemv.n, kWarps));
   const bool overlaps = !gemv.w_is_new;
   if (gemv.dtype == DType::f32 && aligned(gemv.x, gemv.x_stride * 4) && aligned(gemv.w, gemv.k * 4))
-    return launch_kernel({.may_overlap = overlaps}, plain_gemv_of_float4, num_blocks, kWarps * 32, 0, stream,
-                         gemv);
+    return launch_kernel(overlaps, plain_gemv_of_float4, num_blocks, kWarps * 32, 0, stream, gemv);
   cudaError_t status = cudaSuccess;
   with_float_type(gemv.dtype, [&](auto type) {
-    status = launch_kernel({.may_overlap = overlaps}, plain_gemv<decltype(type)>, num_blocks, kWarps * 32, 0,
-                           stream, gemv);
+    status = launch_kernel(overlaps, plain_gemv<decltype(type)>, num_blocks, kWarps * 32, 0, stream, gemv);
   });
   return status;
 }

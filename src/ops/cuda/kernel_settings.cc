@@ -14,21 +14,19 @@ struct Prepared {
 
 constexpr std::size_t kDefaultSharedBytes = std::size_t{48} << 10;  // what every kernel may have
 
-cudaError_t ask(const void* kernel, bool needs_cache, Prepared& prepared) {
+cudaError_t ask(const void* kernel, Prepared& prepared) {
   cudaFuncAttributes attributes{};
   if (const cudaError_t status = cudaFuncGetAttributes(&attributes, kernel); status != cudaSuccess)
     return status;
   prepared.settings.waits_for_predecessor = attributes.ptxVersion >= 90 && attributes.binaryVersion >= 90;
   prepared.shared_bytes = kDefaultSharedBytes - attributes.sharedSizeBytes;
-  if (needs_cache) return cudaSuccess;
   return cudaFuncSetAttribute(kernel, cudaFuncAttributePreferredSharedMemoryCarveout,
                               cudaSharedmemCarveoutMaxShared);
 }
 
 }  // namespace
 
-cudaError_t prepare_kernel(const void* kernel, std::size_t shared_bytes, bool needs_cache,
-                           KernelSettings& settings) {
+cudaError_t prepare_kernel(const void* kernel, std::size_t shared_bytes, KernelSettings& settings) {
   static std::mutex mutex;
   static std::map<std::pair<int, const void*>, Prepared> kernels;
   int device = 0;
@@ -36,7 +34,7 @@ cudaError_t prepare_kernel(const void* kernel, std::size_t shared_bytes, bool ne
   const std::lock_guard lock(mutex);
   const auto [it, is_new] = kernels.try_emplace({device, kernel});
   Prepared& prepared = it->second;
-  cudaError_t status = is_new ? ask(kernel, needs_cache, prepared) : cudaSuccess;
+  cudaError_t status = is_new ? ask(kernel, prepared) : cudaSuccess;
   if (status == cudaSuccess && shared_bytes > prepared.shared_bytes) {
     status = cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize,
                                   static_cast<int>(shared_bytes));

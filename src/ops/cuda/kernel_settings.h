@@ -14,9 +14,7 @@ struct KernelSettings {
 
 // Lets the kernel have so much dynamic shared memory, and a multiprocessor all the shared memory there is:
 // between kernels that divide the first-level cache differently a multiprocessor runs empty, and then none of
-// the successor's blocks is set up beside the predecessor's. needs_cache: the kernel keeps much in flight on
-// its way to registers, for each line of which the cache must have room, so it is left as it is.
-cudaError_t prepare_kernel(const void* kernel, std::size_t shared_bytes, bool needs_cache,
-                           KernelSettings& settings);
+// the successor's blocks is set up beside the predecessor's.
+cudaError_t prepare_kernel(const void* kernel, std::size_t shared_bytes, KernelSettings& settings);
 
 }  // namespace lmdeploy::ops::cuda

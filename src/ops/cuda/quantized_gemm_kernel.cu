@@ -129,8 +129,8 @@ Variant variant(int bits, int m) {
 
 template <class T, class Shape, int kTokenTiles>
 cudaError_t launch(const Arguments& a, const GemmPlan& plan, cudaStream_t stream) {
-  return launch_kernel({.needs_cache = true}, quantized_gemm<T, Shape, kTokenTiles>, plan.num_blocks,
-                       kWarpsOf<kTokenTiles> * 32, plan.shared_bytes, stream, a);
+  return launch_chained(quantized_gemm<T, Shape, kTokenTiles>, plan.num_blocks, kWarpsOf<kTokenTiles> * 32,
+                        plan.shared_bytes, stream, a);
 }
 
 template <class T, class Shape>

@@ -37,7 +37,7 @@ struct Ctx {
   // cuda: one order of summation whatever is computed together, so that a sequence's results are bit-equal
   // alone and in any company. The CPU has no other.
   bool deterministic = false;
-  GraphCache* graphs = nullptr;    // cuda: of steps that come again; null: every op is launched by itself
+  GraphCache* graphs = nullptr;  // cuda: of steps that come again; null: every op is launched by itself
   cuda::UploadRing* uploads = nullptr;  // cuda: for the integers of steps; null: uploads wait for the stream
   // cuda: [kNumTickets] zeros in memory of the device, which kernels of the stream count with, and leave
   // zeros.

@@ -82,7 +82,9 @@ def unpack(folder: Path, quantization: dict) -> tuple[Tensors, list[str]]:
     for linear in linears:
         packed = {name: tensors.pop(f"{linear}.{name}") for name in [*marks, *others] if f"{linear}.{name}" in tensors}
         dense[f"{linear}.weight"] = unpack_one(packed, quantization)
-    return {name: value.float() for name, value in (tensors | dense).items()}, linears
+    weights = {name: value.float() for name, value in (tensors | dense).items()
+               if not name.endswith((".k_scale", ".v_scale"))}  # the cache's
+    return weights, linears
 
 
 def as_llama(dense: Tensors, config: dict) -> Tensors:

@@ -56,12 +56,12 @@ TEST(CommandLine, QuantPolicyIsAnOptionOfAllThatCompute) {
 
 TEST(CommandLine, RefusesByNameWhatIsNotBuilt) {
   const std::string refusal = failure(
-      "serve api_server MODEL --model-format fp8 --quant-policy 4 --cache-max-entry-count 0.4 --server-name "
+      "serve api_server MODEL --model-format mxfp4 --quant-policy 4 --cache-max-entry-count 0.4 --server-name "
       "0.0.0.0 --server-port 23333 --tp 1");
-  EXPECT_THAT(refusal, HasSubstr("not built yet: --model-format fp8"));
+  EXPECT_THAT(refusal, HasSubstr("not built yet: --model-format mxfp4"));
   EXPECT_THAT(refusal, HasSubstr("--model-format hf"));
   for (const char* words :
-       {"--tp 2", "--device ascend", "--quant_policy 42", "--model-format mxfp4", "--adapters a=b",
+       {"--tp 2", "--device ascend", "--quant_policy 42", "--model-format llama", "--adapters a=b",
         "--proxy-url http://x", "--speculative-algorithm eagle", "--tool-call-parser internlm"})
     EXPECT_THAT(failure(std::string("serve api_server MODEL ") + words), HasSubstr("not built yet")) << words;
 }

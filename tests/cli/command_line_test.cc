@@ -56,7 +56,8 @@ TEST(CommandLine, QuantPolicyIsAnOptionOfAllThatCompute) {
 
 TEST(CommandLine, RefusesByNameWhatIsNotBuilt) {
   const std::string refusal = failure(
-      "serve api_server MODEL --model-format mxfp4 --quant-policy 4 --cache-max-entry-count 0.4 --server-name "
+      "serve api_server MODEL --model-format mxfp4 --quant-policy 4 --cache-max-entry-count 0.4 "
+      "--server-name "
       "0.0.0.0 --server-port 23333 --tp 1");
   EXPECT_THAT(refusal, HasSubstr("not built yet: --model-format mxfp4"));
   EXPECT_THAT(refusal, HasSubstr("--model-format hf"));

@@ -63,7 +63,8 @@ TUTORIAL = [
      1, "/nowhere"),
     ("serve api_server /nowhere --model-format awq --quant-policy 4 --cache-max-entry-count 0.4 --server-name 0.0.0.0 "
      "--server-port 23333 --tp 1", 1, "/nowhere"),
-    ("chat /nowhere --model-format fp8", 2, "model-format"),
+    ("chat /nowhere --model-format fp8", 1, "/nowhere"),
+    ("chat /nowhere --model-format mxfp4", 2, "model-format"),
     ("serve api_server /nowhere --quant-policy 4 --cache-max-entry-count 0.4", 1, "/nowhere"),
     ("chat /nowhere --quant-policy 42", 2, "quant-policy"),
     ("serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006", 2, "gradio"),

@@ -23,8 +23,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from bars import latency, seconds_to_first_token, show  # noqa: E402
 
-SHAPES = {"7B": ("internlm2_5-7b",), "7B W4": ("internlm2_5-7b", "--format", "awq"), "7B FP8": ("internlm2_5-7b", "--format", "fp8"),
-          "1.8B": ("internlm2_5-1_8b",), "1.8B W4": ("internlm2_5-1_8b", "--format", "awq")}
+AWQ, FP8 = ("--format", "awq"), ("--format", "fp8")
+SHAPES = {"7B": ("internlm2_5-7b",), "7B W4": ("internlm2_5-7b", *AWQ), "7B FP8": ("internlm2_5-7b", *FP8),
+          "1.8B": ("internlm2_5-1_8b",), "1.8B W4": ("internlm2_5-1_8b", *AWQ)}
 KV = {0: "", 8: " + KV8", 4: " + KV4"}
 
 # (model, bits of the cache): {context: least share of the floor that issue 6 asks for, or None}

@@ -4,8 +4,11 @@
 // A block owns whole tiles of 16 outputs, its warps share the inputs of each: warp i takes units i, i +
 // num_warps, ... So every output is summed in one order, whatever m is and however many blocks there are.
 // Units are fetched ahead, across the ends of tiles: 64 KB in flight on a multiprocessor, the first ones
-// while the kernel before still runs. A block takes half of a multiprocessor, so that it has room beside one
-// of the kernel before: 32 K registers, and with few tokens less than 113 KB of shared memory.
+// while the kernel before still runs. The successor starts when the last unit is asked for: what it fetches
+// beforehand then keeps the memory busy while this kernel sums up and ends and while the successor stages its
+// inputs; asked for earlier it would have come long before, and the memory would rest. A block takes half of
+// a multiprocessor, so that it has room beside one of the kernel before: 32 K registers, and with few tokens
+// less than 113 KB of shared memory.
 #include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/normed_inputs.cuh"
 #include "ops/cuda/quantized_gemv_kernel.h"
@@ -58,7 +61,8 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) quantized_gemv(const __grid
   NormedInputs<T, Shape::kSlotAtoms> normed_inputs(a.inputs.norm, a.num_pieces * 8);
   const bool is_normed = a.inputs.norm.weight != nullptr;
   if (is_normed) normed_inputs.fetch_weights();
-  enter_chain();
+  wait_for_predecessor();
+  if (fetch_step >= end) let_successor_start();
   if (is_normed)
     normed_inputs.stage(static_cast<const float*>(a.inputs.x), a.inputs.stride, m, a.num_pieces, x,
                         a.x_stride, input_sums, kTileTokens);
@@ -82,6 +86,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) quantized_gemv(const __grid
     multiply_unit<T, Shape, 1, 1>(units, static_cast<int>(unit_idx), inputs, out);
     __syncwarp();
     fetch(place);
+    if (fetch_step >= end) let_successor_start();
     place = place + 1 == Ring::kDepth ? 0 : place + 1;
     unit_idx += num_warps;
     if (unit_idx < a.w.num_units) continue;

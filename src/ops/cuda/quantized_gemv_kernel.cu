@@ -3,6 +3,7 @@
 //
 // A block owns whole tiles of 16 outputs, its warps share the inputs of each: warp i takes units i, i +
 // num_warps, ... So every output is summed in one order, whatever m is and however many blocks there are.
+// Of 4 bits a warp takes that unit of two tiles at once (tiles_at_once).
 // Units are fetched ahead, across the ends of tiles: 64 KB in flight on a multiprocessor, the first ones
 // while the kernel before still runs. The successor starts when the last unit is asked for: what it fetches
 // beforehand then keeps the memory busy while this kernel sums up and ends and while the successor stages its
@@ -42,14 +43,15 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) quantized_gemv(const __grid
   TileSums<T> tile_sums(reinterpret_cast<float4*>(input_sums + num_slots * kTileTokens), a.steps, m, a.n,
                         a.out);
 
+  // A step is a tile here too, but where a place has two, those of two steps are computed at once.
   const std::uint32_t end = a.steps.begin(blockIdx.x + 1);
   std::uint32_t fetch_step = a.steps.begin(blockIdx.x), fetch_unit_idx = warp;
-  const UnitSource<Shape> source(a.w, ring, lane);
+  const UnitSource<Shape> source(a.w, a.steps.pair_distance(), ring, lane);
   const auto fetch = [&](int place) {
     if (fetch_step < end) {
-      source.fetch(place, a.steps.tile(fetch_step), fetch_unit_idx);
+      source.fetch(place, a.steps.tile(fetch_step), end - fetch_step, fetch_unit_idx);
       fetch_unit_idx += num_warps;
-      if (fetch_unit_idx >= a.w.num_units) fetch_unit_idx = warp, fetch_step++;
+      if (fetch_unit_idx >= a.w.num_units) fetch_unit_idx = warp, fetch_step += Ring::kTiles;
     }
     commit_copies();
   };
@@ -75,24 +77,38 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) quantized_gemv(const __grid
   const int token = static_cast<int>(lane / 4), t = static_cast<int>(lane % 4);
   const UnitInputs<T, 1> inputs{
       {x + (token < m ? token : 0) * a.x_stride + t * 8}, input_sums + 2 * t, kTileTokens};
-  float out[1][1][4] = {};
+  float out[Ring::kTiles][1][4] = {};
   int place = 0;
+  // The next unit of the first kNum tiles of a place, which is free when the units are in registers.
+  const auto add_unit = [&](auto num) {
+    constexpr int kNum = decltype(num)::value;
+    Unit<Shape> units[kNum];
+#pragma unroll
+    for (int r = 0; r < kNum; r++) load_unit(units[r], ring + place * Ring::kPlaceVectors, r, lane);
+    __syncwarp();
+    fetch(place);
+    multiply_unit<T, Shape, kNum, 1>(units, static_cast<int>(unit_idx), inputs, out);
+  };
 #pragma unroll 1
   while (step < end) {
     wait_copies<Ring::kDepth - 1>();
     __syncwarp();
-    Unit<Shape> units[1];
-    load_unit(units[0], ring + place * Ring::kUnitVectors, lane);
-    multiply_unit<T, Shape, 1, 1>(units, static_cast<int>(unit_idx), inputs, out);
-    __syncwarp();
-    fetch(place);
+    const bool is_whole = Ring::kTiles == 1 || end - step > 1;
+    if (is_whole)
+      add_unit(std::integral_constant<int, Ring::kTiles>{});
+    else
+      add_unit(std::integral_constant<int, 1>{});
     if (fetch_step >= end) let_successor_start();
     place = place + 1 == Ring::kDepth ? 0 : place + 1;
     unit_idx += num_warps;
     if (unit_idx < a.w.num_units) continue;
-    tile_sums.finish(out[0][0], step);
-    out[0][0][0] = out[0][0][1] = out[0][0][2] = out[0][0][3] = 0;
-    unit_idx = warp, step++;
+    if constexpr (Ring::kTiles == 2)
+      tile_sums.finish_pair(out[0][0], out[1][0], step, is_whole ? 2 : 1);
+    else
+      tile_sums.finish(out[0][0], step);
+#pragma unroll
+    for (int r = 0; r < Ring::kTiles; r++) out[r][0][0] = out[r][0][1] = out[r][0][2] = out[r][0][3] = 0;
+    unit_idx = warp, step += Ring::kTiles;
   }
 }
 
@@ -108,7 +124,8 @@ std::size_t quantized_gemv_shared_bytes(const QuantizedLayout& layout, int m, bo
       num_warps_of(layout.padded_k() / (unit_atoms(layout.bits, slot_atoms(layout)) * kAtomInputs));
   int ring_vectors = 0;
   with_unit_shape(layout, [&](auto, auto shape) { ring_vectors = UnitRing<decltype(shape)>::kVectors; });
-  const int vectors = num_warps * ring_vectors + TileSums<float>::num_float4s(num_warps, m, is_gated);
+  const int vectors = num_warps * ring_vectors +
+                      TileSums<float>::num_float4s(num_warps, m, is_gated || tiles_at_once(layout.bits) == 2);
   return static_cast<std::size_t>(vectors * 16 + m * shared_stride(layout.padded_k()) * 2 +
                                   num_slots * kTileTokens * 4);
 }

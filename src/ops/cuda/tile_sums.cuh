@@ -20,6 +20,8 @@ struct TileSteps {
   __device__ std::uint32_t tile(std::uint32_t step) const {
     return (step >> shift) + (step & shift) * up_tile;
   }
+  // Between tiles that are best computed together: of a task, or neighbours.
+  __device__ std::uint32_t pair_distance() const { return shift == 0 ? 1 : up_tile; }
   __device__ bool ends_task(std::uint32_t step) const { return (step & shift) == shift; }
 };
 
@@ -42,15 +44,15 @@ inline TileSteps tile_steps(std::int64_t num_tiles, bool is_gated, int& num_bloc
 template <class T>
 class TileSums {
  public:
-  // Of shared memory.
-  static __host__ __device__ constexpr int num_float4s(int num_warps, int m, bool is_gated) {
-    return (is_gated ? 4 : 2) * num_warps * sum_lanes(m);
+  // Of shared memory. in_pairs: tiles are gated, or finish_pair() is called.
+  static __host__ __device__ constexpr int num_float4s(int num_warps, int m, bool in_pairs) {
+    return (in_pairs ? 4 : 2) * num_warps * sum_lanes(m);
   }
 
   __device__ TileSums(float4* partial, const TileSteps& steps, int m, std::int64_t n, const LinearOutput& out)
       : partial_(partial), steps_(steps), out_(out), n_(n), m_(m) {}
 
-  // Every thread of the block calls it.
+  // Every thread of the block calls it, for each step.
   __device__ void finish(const float (&mine)[4], std::uint32_t step) {
     const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, num_warps = blockDim.x / 32;
     const int lanes = sum_lanes(m_), at = static_cast<int>(lane % 4 * 8 + lane / 4);
@@ -69,6 +71,33 @@ class TileSums {
       write(steps_.tile(step), sum, before);
     else
       write_gated(step >> 1, sum_of_warps(tile - num_warps * lanes), sum);
+  }
+
+  // The same for steps `step` and, of two tiles, step + 1: a task, or two tasks, which two warps sum.
+  __device__ void finish_pair(const float (&first)[4], const float (&second)[4], std::uint32_t step,
+                              unsigned num_tiles) {
+    const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, num_warps = blockDim.x / 32;
+    const int lanes = sum_lanes(m_), at = static_cast<int>(lane % 4 * 8 + lane / 4);
+    const std::uint32_t tile_float4s = num_warps * lanes;
+    float4* tiles = partial_ + (step & 2) * tile_float4s + at;
+    if (at < lanes) {
+      tiles[warp * lanes] = {first[0], first[1], first[2], first[3]};
+      tiles[tile_float4s + warp * lanes] = {second[0], second[1], second[2], second[3]};
+    }
+    const unsigned num_tasks = num_tiles >> steps_.shift;
+    const unsigned mine = warp < turn_ ? warp + num_warps - turn_ : warp - turn_;  // of the tasks
+    turn_ = turn_ + num_tasks < num_warps ? turn_ + num_tasks : 0;
+    const bool has_task = mine < num_tasks && at < lanes;
+    float before[4] = {};
+    if (has_task && out_.accumulate) load_outputs(steps_.tile(step + mine), before);
+    __syncthreads();
+    if (!has_task) return;
+    if (steps_.shift != 0)
+      return write_gated(step >> 1, sum_of_warps(tiles), sum_of_warps(tiles + tile_float4s));
+    write(steps_.tile(step + mine), sum_of_warps(tiles + mine * tile_float4s), before);
+    if (num_warps > 1 || num_tasks == 1) return;
+    if (out_.accumulate) load_outputs(steps_.tile(step + 1), before);
+    write(steps_.tile(step + 1), sum_of_warps(tiles + tile_float4s), before);
   }
 
  private:
@@ -118,7 +147,7 @@ class TileSums {
     });
   }
 
-  float4* partial_;  // [2 tasks][tiles of a task][num_warps][sum_lanes(m)]
+  float4* partial_;  // [2 tasks or pairs][their tiles][num_warps][sum_lanes(m)]
   const TileSteps& steps_;
   const LinearOutput& out_;
   std::int64_t n_;

@@ -7,9 +7,10 @@
 // Units are fetched ahead, across the ends of tiles: 64 KB in flight on a multiprocessor, the first ones
 // while the kernel before still runs. The successor starts when the last unit is asked for: what it fetches
 // beforehand then keeps the memory busy while this kernel sums up and ends and while the successor stages its
-// inputs; asked for earlier it would have come long before, and the memory would rest. A block takes half of
-// a multiprocessor, so that it has room beside one of the kernel before: 32 K registers, and with few tokens
-// less than 113 KB of shared memory.
+// inputs; asked for earlier it would have come long before, and the memory would rest. What comes next is
+// asked for too, for the second-level cache: a kernel of few tiles has all of its own by then. A block takes
+// half of a multiprocessor, so that it has room beside one of the kernel before: 32 K registers, and with few
+// tokens less than 113 KB of shared memory.
 #include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/normed_inputs.cuh"
 #include "ops/cuda/quantized_gemv_kernel.h"
@@ -58,6 +59,8 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) quantized_gemv(const __grid
   std::uint32_t step = fetch_step, unit_idx = warp;
 #pragma unroll 1  // here and below: what is run once is short, and all of it is fetched once
   for (int place = 0; place < Ring::kDepth; place++) fetch(place);
+  if (warp == 0 && fetch_step < end)
+    source.prefetch(a.steps.tile(fetch_step), end - fetch_step, fetch_unit_idx);
 
   StagedPieces pieces(a.num_pieces);
   NormedInputs<T, Shape::kSlotAtoms> normed_inputs(a.inputs.norm, a.num_pieces * 8);

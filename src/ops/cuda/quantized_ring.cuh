@@ -33,8 +33,8 @@ class UnitSource {
   __device__ UnitSource(const QuantizedTiles& w, std::uint32_t tile_distance, const uint4* ring,
                         std::uint32_t lane)
       : w_(w),
+        tile_distance_(tile_distance),
         words_(static_cast<const uint4*>(w.words) + lane),
-        words_distance_(tile_distance * w.num_units * (Shape::kChunks * 32)),
         ring_(shared_address(ring) + lane * kVector),
         has_scales_(lane < Ring::kTiles * Ring::kScaleVectors) {
     const std::uint32_t tile = lane / Ring::kScaleVectors, i = lane % Ring::kScaleVectors;
@@ -45,14 +45,28 @@ class UnitSource {
     asm volatile("" : "+r"(ring_), "+r"(scales_tile_));
   }
 
+  // Into the second-level cache, where the card can: words from a unit on to the end of its tile, kUnitsAhead
+  // of them at most. By one lane for each tile of a place.
+  __device__ void prefetch(std::uint32_t tile, std::uint32_t num_tiles, std::uint32_t unit_idx) const {
+    constexpr std::uint32_t kUnitsAhead = 32;
+    const std::uint32_t lane = threadIdx.x % 32;
+    if (lane >= Ring::kTiles || lane >= num_tiles) return;
+    const uint4* words =
+        static_cast<const uint4*>(w_.words) +
+        static_cast<std::uint64_t>((tile + lane * tile_distance_) * w_.num_units + unit_idx) *
+            (Shape::kChunks * 32);
+    prefetch_bulk(words, min(w_.num_units - unit_idx, kUnitsAhead) * (Shape::kChunks * 32 * kVector));
+  }
+
   // Into place `place` of the ring: of num_tiles tiles, of kTiles if there are more.
   __device__ void fetch(int place, std::uint32_t tile, std::uint32_t num_tiles,
                         std::uint32_t unit_idx) const {
     const unsigned to = ring_ + place * (Ring::kPlaceVectors * kVector);
+    const std::uint32_t words_distance = tile_distance_ * w_.num_units * (Shape::kChunks * 32);
     const uint4* words =
         words_ + static_cast<std::uint64_t>(tile * w_.num_units + unit_idx) * (Shape::kChunks * 32);
 #pragma unroll
-    for (int r = 0; r < Ring::kTiles; r++, words += words_distance_) {
+    for (int r = 0; r < Ring::kTiles; r++, words += words_distance) {
       if (r > 0 && num_tiles == 1) break;
 #pragma unroll
       for (int i = 0; i < Shape::kChunks; i++)
@@ -75,8 +89,8 @@ class UnitSource {
   static constexpr std::uint32_t kZeros = Ring::kZerosAt, kVector = sizeof(uint4);
 
   const QuantizedTiles& w_;
+  std::uint32_t tile_distance_;
   const uint4* words_;
-  std::uint32_t words_distance_;  // from a tile's to those of the next one in a place
   unsigned ring_;
   const uint4* scales_;          // or zeros
   std::uint32_t group_vectors_;  // between those of groups

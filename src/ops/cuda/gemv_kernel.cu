@@ -131,7 +131,7 @@ int num_warps_of(std::int64_t num_units) {
 // x: of staged inputs.
 std::size_t shared_bytes(int num_warps, int m, bool is_gated, std::int64_t x_bytes) {
   const int vectors =
-      num_warps * kDepth * kAtomVectors + TileSums<float>::num_float4s(num_warps, m, is_gated);
+      num_warps * kDepth * kAtomVectors + TileSums<float>::num_float4s(num_warps, m, is_gated ? 2 : 1);
   return static_cast<std::size_t>(vectors * 16 + x_bytes);
 }
 

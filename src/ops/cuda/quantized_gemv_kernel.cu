@@ -29,6 +29,7 @@ struct Arguments {
   std::int64_t n;
   int num_pieces;  // of a token's padded inputs
   int x_stride;    // in shared memory
+  int pairs_at_once;
   LinearOutput out;
 };
 
@@ -42,7 +43,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) quantized_gemv(const __grid
   T* x = reinterpret_cast<T*>(shared + num_warps * Ring::kVectors);  // [m][x_stride]
   float* input_sums = reinterpret_cast<float*>(x + m * a.x_stride);  // [num_slots][8]
   TileSums<T> tile_sums(reinterpret_cast<float4*>(input_sums + num_slots * kTileTokens), a.steps, m, a.n,
-                        a.out);
+                        a.out, a.pairs_at_once);
 
   // A step is a tile here too, but where a place has two, those of two steps are computed at once.
   const std::uint32_t end = a.steps.begin(blockIdx.x + 1);
@@ -106,7 +107,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) quantized_gemv(const __grid
     unit_idx += num_warps;
     if (unit_idx < a.w.num_units) continue;
     if constexpr (Ring::kTiles == 2)
-      tile_sums.finish_pair(out[0][0], out[1][0], step, is_whole ? 2 : 1);
+      tile_sums.finish_pair(out[0][0], out[1][0], step, a.steps.begin(blockIdx.x), end);
     else
       tile_sums.finish(out[0][0], step);
 #pragma unroll
@@ -119,16 +120,24 @@ int num_warps_of(std::int64_t num_units) {
   return num_units < kMaxWarps ? static_cast<int>(num_units) : kMaxWarps;
 }
 
+// Of tiles, that are summed over the warps at once: where a warp has few units of each, it would else meet
+// the others all the time, and with few tokens there is room.
+int pairs_at_once(std::int64_t num_units, int m) {
+  if (m > 2 || num_units > 3 * kMaxWarps) return 1;
+  return num_units > kMaxWarps ? 2 : 4;
+}
+
 }  // namespace
 
 std::size_t quantized_gemv_shared_bytes(const QuantizedLayout& layout, int m, bool is_gated) {
   const std::int64_t num_slots = layout.padded_k() / (slot_atoms(layout) * kAtomInputs);
-  const int num_warps =
-      num_warps_of(layout.padded_k() / (unit_atoms(layout.bits, slot_atoms(layout)) * kAtomInputs));
+  const std::int64_t num_units =
+      layout.padded_k() / (unit_atoms(layout.bits, slot_atoms(layout)) * kAtomInputs);
+  const int num_warps = num_warps_of(num_units);
+  const int tiles_held = tiles_at_once(layout.bits) == 2 ? 2 * pairs_at_once(num_units, m) : is_gated ? 2 : 1;
   int ring_vectors = 0;
   with_unit_shape(layout, [&](auto, auto shape) { ring_vectors = UnitRing<decltype(shape)>::kVectors; });
-  const int vectors = num_warps * ring_vectors +
-                      TileSums<float>::num_float4s(num_warps, m, is_gated || tiles_at_once(layout.bits) == 2);
+  const int vectors = num_warps * ring_vectors + TileSums<float>::num_float4s(num_warps, m, tiles_held);
   return static_cast<std::size_t>(vectors * 16 + m * shared_stride(layout.padded_k()) * 2 +
                                   num_slots * kTileTokens * 4);
 }
@@ -143,6 +152,7 @@ cudaError_t launch_quantized_gemv(const QuantizedMatrixPointers& w, const Quanti
                     w.layout.n,
                     static_cast<int>(w.layout.padded_k() / kPieceInputs),
                     static_cast<int>(shared_stride(w.layout.padded_k())),
+                    pairs_at_once(quantized_tiles(w).num_units, inputs.m),
                     out};
   const std::size_t shared_bytes = quantized_gemv_shared_bytes(w.layout, inputs.m, is_gated);
   cudaError_t status = cudaSuccess;

@@ -59,12 +59,10 @@ class UnitSource {
   unsigned ring_;
 };
 
-// What has come.
+// What has come: scales and zeros, and words of a chunk.
 template <class Shape>
-__device__ void load_unit(Unit<Shape>& unit, const uint4* place, std::uint32_t lane) {
+__device__ void load_scales(Unit<Shape>& unit, const uint4* place, std::uint32_t lane) {
   using Scales = StoredScales<typename Shape::Scale>;
-#pragma unroll
-  for (int i = 0; i < Shape::kChunks; i++) unit.words[i] = place[i * 32 + lane];
 #pragma unroll
   for (int i = 0; i < Shape::kSlots; i++) {
     const uint4* scales = place + Shape::kChunks * 32 + i * UnitRing<Shape>::kScaleVectors;
@@ -72,6 +70,16 @@ __device__ void load_unit(Unit<Shape>& unit, const uint4* place, std::uint32_t l
     if constexpr (Shape::kIntegers)
       unit.zeros[i] = reinterpret_cast<const unsigned short*>(scales + UnitRing<Shape>::kZerosAt)[lane / 4];
   }
+}
+template <class Shape>
+__device__ void load_chunk(Unit<Shape>& unit, int chunk, const uint4* place, std::uint32_t lane) {
+  unit.words[chunk] = place[chunk * 32 + lane];
+}
+template <class Shape>
+__device__ void load_unit(Unit<Shape>& unit, const uint4* place, std::uint32_t lane) {
+#pragma unroll
+  for (int i = 0; i < Shape::kChunks; i++) load_chunk(unit, i, place, lane);
+  load_scales(unit, place, lane);
 }
 
 }  // namespace lmdeploy::ops::cuda

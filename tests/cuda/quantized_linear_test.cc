@@ -3,6 +3,8 @@
 #include <span>
 
 #include "cuda/linear_fixture.h"
+#include "ops/cuda/hopper_gemm_kernel.h"
+#include "ops/cuda/quantized_matrix.h"
 #include "ops/quantized_tensors.h"
 
 namespace lmdeploy::ops {
@@ -10,12 +12,18 @@ namespace {
 
 class CudaQuantizedLinearTest : public QuantizedTensors<CudaLinearTest> {
  protected:
-  static constexpr std::int64_t kMaxQuantizedTokens = 128;  // more meet weights rounded to x's type
-
-  // Inputs that are rounded per group come as two rows each.
-  static bool rounds_weights(const MatrixFormat& format, std::int64_t m) {
+  // Whether weights are rounded to x's type. Inputs that are rounded per group come as two rows each.
+  static bool rounds_weights(const MatrixFormat& format, std::int64_t m, std::int64_t n, std::int64_t k) {
+    constexpr std::int64_t kMaxQuantizedTokens = 128;
     const std::int64_t num_rows = format.activations == Activations::int8_per_group ? 2 * m : m;
-    return num_rows > kMaxQuantizedTokens && format.dtype != DType::f32;
+    if (format.dtype == DType::f32) return false;
+    if (num_rows > kMaxQuantizedTokens) return true;
+    return num_rows > cuda::kMaxGemvTokens && cuda::has_hopper_gemm(cuda::quantized_layout(format, n, k));
+  }
+  static ref::Matrix rounded_values(const Weights& w, DType dtype) {
+    ref::Matrix rounded = w.values();
+    for (double& value : rounded.values) value = rounded_to(dtype, static_cast<float>(value));
+    return rounded;
   }
 
   // Inputs rounded per group are sums of two bf16: 16 bits of them are kept.
@@ -37,14 +45,12 @@ class CudaQuantizedLinearTest : public QuantizedTensors<CudaLinearTest> {
     const Weights w = random_weights(*format.quant, n, k);
     const PackedMatrix packed = pack(format, w);
     const Tensor x = random(format.dtype, most, k);
-    const ref::Matrix met = met_by_weights(x, format), values = w.values();
-    ref::Matrix rounded = values;
-    for (double& value : rounded.values) value = rounded_to(format.dtype, static_cast<float>(value));
-    const ref::Matrix product = ref::linear(met, values, {}),
-                      product_of_rounded = ref::linear(met, rounded, {});
+    const ref::Matrix met = met_by_weights(x, format), product = ref::linear(met, w.values(), {}),
+                      product_of_rounded = ref::linear(met, rounded_values(w, format.dtype), {});
     for (const std::int64_t m : nums_of_tokens) {
       const Strided rows = upload_strided(x.view().rows(0, m));
-      check_linear(rows.view, packed, rows_of(rounds_weights(format, m) ? product_of_rounded : product, m),
+      check_linear(rows.view, packed,
+                   rows_of(rounds_weights(format, m, n, k) ? product_of_rounded : product, m),
                    tolerance(format), name(format, m, n, k));
     }
   }
@@ -102,6 +108,21 @@ TEST_F(CudaQuantizedLinearTest, ManyOutputs) {
   check(format(DType::f16, kNumbers[2], 32), 20003, 96, nums_of_tokens);
 }
 
+// What hopper_gemm takes: both sides of its variants and of its passes, one slice of the inputs and several,
+// slices of different lengths, more tiles of outputs than there are CTAs.
+TEST_F(CudaQuantizedLinearTest, ManyTokensOfLongGroups) {
+  const std::int64_t nums_of_tokens[] = {9, 32, 33, 64, 65, 128, 129, 256, 257};
+  for (const Numbers numbers : kNumbers)
+    for (const DType dtype : {DType::bf16, DType::f16}) {
+      for (const DType scale_dtype : kFloatTypes)
+        check({dtype, numbers.format(128, scale_dtype)}, 273, 128, nums_of_tokens);
+      check(format(dtype, numbers, 128), 273, 2176, nums_of_tokens);
+    }
+  const std::int64_t some[] = {9, 20};
+  check(format(DType::bf16, 4, 128), 40000, 256, some);
+  check(format(DType::f16, kNumbers[2], 256), 40000, 256, some);
+}
+
 // More inputs than shared memory has room for.
 TEST_F(CudaQuantizedLinearTest, ManyInputs) {
   const std::int64_t nums_of_tokens[] = {1, 4, 8, 16, 32, 64};
@@ -123,12 +144,14 @@ TEST_F(CudaQuantizedLinearTest, ExtremesAreExact) {
       }
       const Tensor x = zeros(what.dtype, 20, k);
       for (std::int64_t j = 0; j < 20 * k; j++) set(x, j, j / k % 2 == 0 ? 3.0F : -3.0F);
-      const ref::Matrix product = ref::linear(matrix(x), w.values(), {});
       const PackedMatrix packed = pack(what, w);
       const Tensor device_x = upload(x);
-      for (const std::int64_t m : {7, 20})
-        check_linear(device_x.view().rows(0, m), packed, rows_of(product, m), Tolerance::kernel(),
-                     name(what, m, 65, k));
+      for (const std::int64_t m : {7, 20}) {
+        const ref::Matrix values =
+            rounds_weights(what, m, 65, k) ? rounded_values(w, what.dtype) : w.values();
+        check_linear(device_x.view().rows(0, m), packed, rows_of(ref::linear(matrix(x), values, {}), m),
+                     Tolerance::kernel(), name(what, m, 65, k));
+      }
     }
 }
 
@@ -147,29 +170,31 @@ TEST_F(CudaQuantizedLinearTest, RowsDoNotDependOnCompany) {
 
 // All floats of 8 bits, each in every place of a chunk and against every kernel: subnormal, negative, -0.
 TEST_F(CudaQuantizedLinearTest, EveryFloatOfEightBitsIsExact) {
-  constexpr std::int64_t kN = 256, kK = 32;
-  for (const DType dtype : kFloatTypes) {
-    const MatrixFormat what{dtype, QuantFormat{8, kK, DType::f32, WeightCode::e4m3}};
-    Weights w = random_weights(*what.quant, kN, kK);
-    for (std::int64_t n = 0; n < kN; n++) {
-      w.scales.view().as<float>()[n] = 1;
-      std::memset(w.q.view().row<std::uint8_t>(n), n % 128 == 127 ? 0 : static_cast<int>(n), kK);
+  constexpr std::int64_t kN = 256;
+  for (const std::int64_t k : {32, 128})
+    for (const DType dtype : kFloatTypes) {
+      const MatrixFormat what{dtype, QuantFormat{8, k, DType::f32, WeightCode::e4m3}};
+      Weights w = random_weights(*what.quant, kN, k);
+      for (std::int64_t n = 0; n < kN; n++) {
+        w.scales.view().as<float>()[n] = 1;
+        std::memset(w.q.view().row<std::uint8_t>(n), n % 128 == 127 ? 0 : static_cast<int>(n),
+                    static_cast<std::size_t>(k));
+      }
+      const ref::Matrix values = w.values();
+      const PackedMatrix packed = pack(what, w);
+      const Tensor x = zeros(dtype, 160, k);
+      for (std::int64_t r = 0; r < 160; r++) set(x, r * k + r % k, 1);
+      const Tensor device_x = upload(x);
+      for (const std::int64_t m : {8, 64, 160}) {
+        const Tensor y = poisoned(DType::f32, {m, kN});
+        linear(ctx, device_x.view().rows(0, m), packed, y);
+        const Tensor result = download(y);
+        for (std::int64_t r = 0; r < m; r++)
+          for (std::int64_t n = 0; n < kN; n++)
+            ASSERT_EQ(double{get(result, r * kN + n)}, values.at(n, r % k))
+                << name(what, m, kN, k) << ", code " << n;
+      }
     }
-    const ref::Matrix values = w.values();
-    const PackedMatrix packed = pack(what, w);
-    const Tensor x = zeros(dtype, 160, kK);
-    for (std::int64_t r = 0; r < 160; r++) set(x, r * kK + r % kK, 1);
-    const Tensor device_x = upload(x);
-    for (const std::int64_t m : {8, 64, 160}) {
-      const Tensor y = poisoned(DType::f32, {m, kN});
-      linear(ctx, device_x.view().rows(0, m), packed, y);
-      const Tensor result = download(y);
-      for (std::int64_t r = 0; r < m; r++)
-        for (std::int64_t n = 0; n < kN; n++)
-          ASSERT_EQ(double{get(result, r * kN + n)}, values.at(n, r % kK))
-              << name(what, m, kN, kK) << ", code " << n;
-    }
-  }
 }
 
 // A NaN or an infinity in a row is the row's result and nobody else's.

@@ -8,6 +8,7 @@
 #include "ops/cuda/dequantize_kernel.h"
 #include "ops/cuda/deterministic.h"
 #include "ops/cuda/gemv_kernel.h"
+#include "ops/cuda/hopper_gemm_kernel.h"
 #include "ops/cuda/launch.h"
 #include "ops/cuda/linear_product.h"
 #include "ops/cuda/quantized_gemm_kernel.h"
@@ -24,9 +25,10 @@ struct FloatWeights {
   bool are_new;  // made by the kernel before
 };
 
-// More tokens than this take the weights as floats, from scratch of at most so many bytes: the down
-// projection of a 7B is one piece.
-constexpr std::int64_t kMaxQuantizedTokens = 128;
+// More tokens than this take the weights as floats. Of hopper_gemm they pass by the weights kMaxHopperTokens
+// at a time.
+constexpr std::int64_t kMaxQuantizedTokens = 128, kMaxHopperPasses = 2;
+// Floats are made in scratch of at most so many bytes: the down projection of a 7B is one piece.
 constexpr std::int64_t kSliceBytes = std::int64_t{128} << 20;
 // Tiles of 256 of so many outputs, times 8 of 128 tokens, are what a card of 132 multiprocessors does at
 // once.
@@ -136,33 +138,63 @@ void f32_linear(Ctx& ctx, const View& x, const PackedMatrix& w, const LinearOutp
   dequantized_linear(ctx, inputs, quantized_matrix(w), out);
 }
 
+// Sums of slices of the inputs on their way to `out`: launch(scratch of [num_slices, m, n], or none for one).
+template <class F>
+void add_up_slices(Ctx& ctx, int num_slices, std::int64_t m, std::int64_t n, const LinearOutput& out,
+                   const F& launch) {
+  const Workspace::Scope scope(*ctx.workspace);
+  if (num_slices == 1) return CUDA_CHECK(launch(nullptr));
+  float* partial = ctx.workspace->take(DType::f32, {num_slices, m, n}).as<float>();
+  CUDA_CHECK(launch(partial));
+  CUDA_CHECK(launch_add_slices(partial, num_slices, m, n, out, stream_of(ctx)));
+}
+
+QuantizedInputs quantized_inputs(const View& x) {
+  return {x.data, x.row_stride, static_cast<int>(x.dim(0))};
+}
+
 void quantized_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
   const CardLimits card = card_limits();
-  const QuantizedInputs inputs{x.data, x.row_stride, static_cast<int>(x.dim(0))};
+  const QuantizedInputs inputs = quantized_inputs(x);
   if (fits_gemv(w.layout, inputs.m, out.gated != nullptr))
     return CUDA_CHECK(launch_quantized_gemv(w, inputs, out, card.num_multiprocessors, stream_of(ctx)));
   const GemmPlan plan =
       plan_quantized_gemm(w.layout, inputs.m, card.num_multiprocessors, card.max_shared_bytes);
-  const Workspace::Scope scope(*ctx.workspace);
-  float* partial = nullptr;
-  if (plan.num_slices > 1)
-    partial = ctx.workspace->take(DType::f32, {plan.num_slices, inputs.m, w.layout.n}).as<float>();
-  CUDA_CHECK(launch_quantized_gemm(w, inputs, plan, partial, out, stream_of(ctx)));
-  if (plan.num_slices > 1)
-    CUDA_CHECK(launch_add_slices(partial, plan.num_slices, inputs.m, w.layout.n, out, stream_of(ctx)));
+  add_up_slices(ctx, plan.num_slices, inputs.m, w.layout.n, out, [&](float* partial) {
+    return launch_quantized_gemm(w, inputs, plan, partial, out, stream_of(ctx));
+  });
+}
+
+void hopper_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
+  const HopperGemmPlan plan = plan_hopper_gemm(w.layout, card_limits().num_multiprocessors);
+  add_up_slices(ctx, plan.num_slices, x.dim(0), w.layout.n, out, [&](float* partial) {
+    return launch_hopper_gemm(w, quantized_inputs(x), plan, partial, out, stream_of(ctx));
+  });
+}
+
+bool is_hopper_product(const QuantizedLayout& layout, std::int64_t m) {
+  return m > kMaxGemvTokens && m <= kMaxHopperPasses * kMaxHopperTokens && has_hopper_gemm(layout);
+}
+// Whether m tokens meet the matrix as it is stored.
+bool is_quantized_product(const QuantizedLayout& layout, std::int64_t m) {
+  return m <= kMaxQuantizedTokens || is_hopper_product(layout, m);
 }
 
 // x of bf16 or f16 as it is.
 void integer_linear(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, const LinearOutput& out) {
   const Workspace::Scope scope(*ctx.workspace);
   const std::int64_t m = x.dim(0);
-  if (m > kMaxQuantizedTokens)
+  if (!is_quantized_product(w.layout, m))
     return out.row_scales == nullptr ? dequantized_linear(ctx, x, w, out)
                                      : dequantized_scaled_linear(ctx, x, w, out);
   const View inputs = padded(ctx, x, w.layout);
-  for (std::int64_t row = 0; row < m; row += kMaxGemmTokens)
-    quantized_product(ctx, inputs.rows(row, std::min<std::int64_t>(kMaxGemmTokens, m - row)), w,
-                      out.rows(row));
+  const auto in_passes = [&](std::int64_t max_rows, const auto& product) {
+    for (std::int64_t row = 0; row < m; row += max_rows)
+      product(ctx, inputs.rows(row, std::min(max_rows, m - row)), w, out.rows(row));
+  };
+  if (!is_hopper_product(w.layout, m)) return in_passes(kMaxGemmTokens, quantized_product);
+  const std::int64_t num_passes = (m + kMaxHopperTokens - 1) / kMaxHopperTokens;
+  in_passes((m + num_passes - 1) / num_passes, hopper_product);
 }
 
 // x rounded per group: twice as many rows, in slices of what is added up in scratch.
@@ -216,8 +248,10 @@ bool rounded_product(Ctx& ctx, const View& x, const PackedMatrix& w, const View&
   const std::int64_t m = x.dim(0);
   if (x.dtype == DType::f32 || m <= kMaxGemvTokens) return false;
   if (!w.format.quant) return float_gemm(ctx, x, {w.data.view().data, w.n, false}, y, false);
-  if (m <= kMaxQuantizedTokens || w.format.activations != Activations::as_they_are) return false;
-  return for_dequantized(ctx, x.dtype, quantized_matrix(w), [&](const FloatWeights& part, std::int64_t row) {
+  const QuantizedMatrixPointers quantized = quantized_matrix(w);
+  if (w.format.activations != Activations::as_they_are || is_quantized_product(quantized.layout, m))
+    return false;
+  return for_dequantized(ctx, x.dtype, quantized, [&](const FloatWeights& part, std::int64_t row) {
     return float_gemm(ctx, x, part, y.columns(row, part.n), false);
   });
 }

@@ -88,7 +88,8 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) quantized_gemv(const __grid
     constexpr int kNum = decltype(num)::value;
     Unit<Shape> units[kNum];
 #pragma unroll
-    for (int r = 0; r < kNum; r++) load_unit(units[r], ring + place * Ring::kPlaceVectors, r, lane);
+    for (int r = 0; r < kNum; r++)
+      load_unit(units[r], ring + place * Ring::kPlaceVectors + r * Ring::kUnitVectors, lane);
     __syncwarp();
     fetch(place);
     multiply_unit<T, Shape, kNum, 1>(units, static_cast<int>(unit_idx), inputs, out);

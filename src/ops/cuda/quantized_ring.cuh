@@ -12,9 +12,9 @@ constexpr int tiles_at_once(int bits) {
 
 // Where a warp keeps units that it has asked for. Words are read by the lane that asked for them, scales and
 // zeros by others too. A place: units of kTiles tiles, each its words, then of each slot scales and zeros.
-template <class Shape>
+template <class Shape, int kTilesIn = tiles_at_once(Shape::kBits)>
 struct UnitRing {
-  static constexpr int kTiles = tiles_at_once(Shape::kBits);
+  static constexpr int kTiles = kTilesIn;
   static constexpr int kDepth = 8 / (Shape::kChunks * kTiles);                      // 4 KB of words
   static constexpr int kZerosAt = static_cast<int>(sizeof(typename Shape::Scale));  // behind the scales
   static constexpr int kScaleVectors = kZerosAt + (Shape::kIntegers ? 1 : 0);
@@ -25,9 +25,9 @@ struct UnitRing {
 
 // A lane's part in asking for units: what does not change is worked out once. tile_distance: between the
 // tiles of a place.
-template <class Shape>
+template <class Shape, int kTiles = tiles_at_once(Shape::kBits)>
 class UnitSource {
-  using Ring = UnitRing<Shape>;
+  using Ring = UnitRing<Shape, kTiles>;
 
  public:
   __device__ UnitSource(const QuantizedTiles& w, std::uint32_t tile_distance, const uint4* ring,
@@ -98,20 +98,27 @@ class UnitSource {
   bool has_scales_;
 };
 
-// What has come for tile `tile` of a place.
+// What has come: scales and zeros, and words of a chunk, of the unit that lies at `from`.
 template <class Shape>
-__device__ void load_unit(Unit<Shape>& unit, const uint4* place, int tile, std::uint32_t lane) {
+__device__ void load_scales(Unit<Shape>& unit, const uint4* from, std::uint32_t lane) {
   using Scales = StoredScales<typename Shape::Scale>;
-  place += tile * UnitRing<Shape>::kUnitVectors;
-#pragma unroll
-  for (int i = 0; i < Shape::kChunks; i++) unit.words[i] = place[i * 32 + lane];
 #pragma unroll
   for (int i = 0; i < Shape::kSlots; i++) {
-    const uint4* scales = place + Shape::kChunks * 32 + i * UnitRing<Shape>::kScaleVectors;
+    const uint4* scales = from + Shape::kChunks * 32 + i * UnitRing<Shape>::kScaleVectors;
     unit.scales[i] = reinterpret_cast<const Scales*>(scales)[lane / 4];
     if constexpr (Shape::kIntegers)
       unit.zeros[i] = reinterpret_cast<const unsigned short*>(scales + UnitRing<Shape>::kZerosAt)[lane / 4];
   }
+}
+template <class Shape>
+__device__ void load_chunk(Unit<Shape>& unit, int chunk, const uint4* from, std::uint32_t lane) {
+  unit.words[chunk] = from[chunk * 32 + lane];
+}
+template <class Shape>
+__device__ void load_unit(Unit<Shape>& unit, const uint4* from, std::uint32_t lane) {
+#pragma unroll
+  for (int i = 0; i < Shape::kChunks; i++) load_chunk(unit, i, from, lane);
+  load_scales(unit, from, lane);
 }
 
 }  // namespace lmdeploy::ops::cuda

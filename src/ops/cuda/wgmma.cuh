@@ -65,11 +65,12 @@ __device__ __forceinline__ void pin(unsigned (&x)[kLen]) {
 #define LMDEPLOY_SUMS_8(c, i)                                                                 \
   "+f"(c[i]), "+f"(c[i + 1]), "+f"(c[i + 2]), "+f"(c[i + 3]), "+f"(c[i + 4]), "+f"(c[i + 5]), \
       "+f"(c[i + 6]), "+f"(c[i + 7])
-#define LMDEPLOY_SUMS_32(c, i) \
-  LMDEPLOY_SUMS_8(c, i), LMDEPLOY_SUMS_8(c, i + 8), LMDEPLOY_SUMS_8(c, i + 16), LMDEPLOY_SUMS_8(c, i + 24)
-#define LMDEPLOY_NAMES_32                                                  \
-  "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15, " \
-  "%16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
+#define LMDEPLOY_SUMS_16(c, i) LMDEPLOY_SUMS_8(c, i), LMDEPLOY_SUMS_8(c, i + 8)
+#define LMDEPLOY_SUMS_32(c, i) LMDEPLOY_SUMS_16(c, i), LMDEPLOY_SUMS_16(c, i + 16)
+#define LMDEPLOY_NAMES_16 "%0, %1, %2, %3, %4, %5, %6, %7, %8, %9, %10, %11, %12, %13, %14, %15"
+#define LMDEPLOY_NAMES_32 \
+  LMDEPLOY_NAMES_16       \
+  ", %16, %17, %18, %19, %20, %21, %22, %23, %24, %25, %26, %27, %28, %29, %30, %31"
 #define LMDEPLOY_NAMES_64                                                              \
   LMDEPLOY_NAMES_32                                                                    \
   ", %32, %33, %34, %35, %36, %37, %38, %39, %40, %41, %42, %43, %44, %45, %46, %47, " \
@@ -95,39 +96,53 @@ __device__ __forceinline__ void multiply_matrices(float (&c)[64], std::uint64_t 
         : "l"(a), "l"(b), "r"(static_cast<int>(adds)));
 }
 
-// c += a b: a 64 x 16 in registers as mma.m16n8k16 has it, b 16 x 128 with its 16 in the columns of tiles.
-template <class T>
+// c += a b: a 64 x 16 in registers as mma.m16n8k16 has it, b 16 x 128, 64 or 32 with its 16 in the columns of
+// tiles, or in their rows.
+template <class T, bool kInRows = false>
 __device__ __forceinline__ void multiply_add(float (&c)[64], const unsigned (&a)[4], std::uint64_t b) {
   if constexpr (std::is_same_v<T, __half>)
     asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.f16.f16 {" LMDEPLOY_NAMES_64
-                 "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;"
+                 "}, {%64, %65, %66, %67}, %68, 1, 1, 1, %69;"
                  : LMDEPLOY_SUMS_32(c, 0), LMDEPLOY_SUMS_32(c, 32)
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(kInRows ? 0 : 1));
   else
     asm volatile("wgmma.mma_async.sync.aligned.m64n128k16.f32.bf16.bf16 {" LMDEPLOY_NAMES_64
-                 "}, {%64, %65, %66, %67}, %68, 1, 1, 1, 1;"
+                 "}, {%64, %65, %66, %67}, %68, 1, 1, 1, %69;"
                  : LMDEPLOY_SUMS_32(c, 0), LMDEPLOY_SUMS_32(c, 32)
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(kInRows ? 0 : 1));
 }
-
-// c += a b: a 64 x 16 in registers as mma.m16n8k16 has it, b 16 x 64 with its 16 in the columns of tiles.
-template <class T>
+template <class T, bool kInRows = false>
 __device__ __forceinline__ void multiply_add(float (&c)[32], const unsigned (&a)[4], std::uint64_t b) {
   if constexpr (std::is_same_v<T, __half>)
     asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.f16.f16 {" LMDEPLOY_NAMES_32
-                 "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;"
+                 "}, {%32, %33, %34, %35}, %36, 1, 1, 1, %37;"
                  : LMDEPLOY_SUMS_32(c, 0)
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(kInRows ? 0 : 1));
   else
     asm volatile("wgmma.mma_async.sync.aligned.m64n64k16.f32.bf16.bf16 {" LMDEPLOY_NAMES_32
-                 "}, {%32, %33, %34, %35}, %36, 1, 1, 1, 1;"
+                 "}, {%32, %33, %34, %35}, %36, 1, 1, 1, %37;"
                  : LMDEPLOY_SUMS_32(c, 0)
-                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b));
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(kInRows ? 0 : 1));
+}
+template <class T, bool kInRows = false>
+__device__ __forceinline__ void multiply_add(float (&c)[16], const unsigned (&a)[4], std::uint64_t b) {
+  if constexpr (std::is_same_v<T, __half>)
+    asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.f16.f16 {" LMDEPLOY_NAMES_16
+                 "}, {%16, %17, %18, %19}, %20, 1, 1, 1, %21;"
+                 : LMDEPLOY_SUMS_16(c, 0)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(kInRows ? 0 : 1));
+  else
+    asm volatile("wgmma.mma_async.sync.aligned.m64n32k16.f32.bf16.bf16 {" LMDEPLOY_NAMES_16
+                 "}, {%16, %17, %18, %19}, %20, 1, 1, 1, %21;"
+                 : LMDEPLOY_SUMS_16(c, 0)
+                 : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "l"(b), "n"(kInRows ? 0 : 1));
 }
 
 #undef LMDEPLOY_NAMES_64
 #undef LMDEPLOY_NAMES_32
+#undef LMDEPLOY_NAMES_16
 #undef LMDEPLOY_SUMS_32
+#undef LMDEPLOY_SUMS_16
 #undef LMDEPLOY_SUMS_8
 
 // How many registers each thread of this warpgroup has from here on.

@@ -79,7 +79,7 @@ class CudaFusedLinearTest : public QuantizedTensors<CudaLinearTest> {
       linear(ctx, normed, layer.packed, gate_up, {.bias = bias});
       silu_mul(ctx, gate_up, expected);
       const std::string what = name_of(format, m, n, k);
-      if (rounds_between(format, m, bias)) {
+      if (rounds_between(layer.packed, m, bias)) {
         expect_result(actual, ref::silu_mul(matrix(download(gate_up))), 3 * Tolerance::result(format.dtype),
                       what);
       } else {
@@ -90,9 +90,10 @@ class CudaFusedLinearTest : public QuantizedTensors<CudaLinearTest> {
   }
 
   // Gate and up of many rows as cuBLASLt gives them.
-  static bool rounds_between(const MatrixFormat& format, std::int64_t m, const View& bias) {
-    return format.dtype != DType::f32 && bias.empty() && m > (format.quant ? 128 : 8) &&
-           format.activations == Activations::as_they_are;
+  static bool rounds_between(const PackedMatrix& w, std::int64_t m, const View& bias) {
+    const std::int64_t max_unrounded = !w.format.quant ? 8 : has_hopper_gemm(w.format, w.n, w.k) ? 256 : 128;
+    return w.dtype() != DType::f32 && bias.empty() && m > max_unrounded &&
+           w.format.activations == Activations::as_they_are;
   }
 
   static std::string name_of(const MatrixFormat& format, std::int64_t m, std::int64_t n, std::int64_t k) {
@@ -100,7 +101,7 @@ class CudaFusedLinearTest : public QuantizedTensors<CudaLinearTest> {
     return fmt::format("{} [{}, {}] x [{}, {}]", dtype_name(format.dtype), m, k, n, k);
   }
 
-  static constexpr std::int64_t kNumsOfRows[] = {1, 2, 3, 4, 5, 8, 9, 64, 130};
+  static constexpr std::int64_t kNumsOfRows[] = {1, 2, 3, 4, 5, 8, 9, 64, 130, 257};
 };
 
 // Rows of one warp, of a few, of all warps once and twice, and longer than a block holds.

@@ -3,6 +3,8 @@
 #include <string>
 
 #include "cuda/cuda_fixture.h"
+#include "ops/cuda/hopper_gemm_kernel.h"
+#include "ops/cuda/quantized_matrix.h"
 
 namespace lmdeploy::ops {
 
@@ -17,6 +19,28 @@ class CudaLinearTest : public CudaOpsTest {
     ref::Matrix result(m, all.num_columns);
     std::copy_n(all.values.begin(), result.values.size(), result.values.begin());
     return result;
+  }
+
+  static bool has_hopper_gemm(const MatrixFormat& format, std::int64_t n, std::int64_t k) {
+    return cuda::has_hopper_gemm(cuda::quantized_layout(format, n, k));
+  }
+  // Whether m rows meet quantised weights rounded to x's type. Inputs that are rounded per group come as two
+  // rows each.
+  static bool rounds_weights(const MatrixFormat& format, std::int64_t m, std::int64_t n, std::int64_t k) {
+    constexpr std::int64_t kMaxQuantizedTokens = 128;
+    const std::int64_t num_rows = format.activations == Activations::int8_per_group ? 2 * m : m;
+    if (format.dtype == DType::f32) return false;
+    return num_rows > kMaxQuantizedTokens ||
+           (num_rows > cuda::kMaxGemvTokens && has_hopper_gemm(format, n, k));
+  }
+  static ref::Matrix rounded_to(DType dtype, ref::Matrix values) {
+    for (double& value : values.values) {
+      const auto x = static_cast<float>(value);
+      value = static_cast<double>(dtype == DType::bf16  ? to_float(from_float<bf16_t>(x))
+                                  : dtype == DType::f16 ? to_float(from_float<f16_t>(x))
+                                                        : x);
+    }
+    return values;
   }
 
   // linear() of x [m, k] on the card against `product`, x W^T: with a bias or without, adding or not, at

@@ -3,8 +3,6 @@
 #include <span>
 
 #include "cuda/linear_fixture.h"
-#include "ops/cuda/hopper_gemm_kernel.h"
-#include "ops/cuda/quantized_matrix.h"
 #include "ops/quantized_tensors.h"
 
 namespace lmdeploy::ops {
@@ -12,31 +10,11 @@ namespace {
 
 class CudaQuantizedLinearTest : public QuantizedTensors<CudaLinearTest> {
  protected:
-  // Whether weights are rounded to x's type. Inputs that are rounded per group come as two rows each.
-  static bool rounds_weights(const MatrixFormat& format, std::int64_t m, std::int64_t n, std::int64_t k) {
-    constexpr std::int64_t kMaxQuantizedTokens = 128;
-    const std::int64_t num_rows = format.activations == Activations::int8_per_group ? 2 * m : m;
-    if (format.dtype == DType::f32) return false;
-    if (num_rows > kMaxQuantizedTokens) return true;
-    return num_rows > cuda::kMaxGemvTokens && cuda::has_hopper_gemm(cuda::quantized_layout(format, n, k));
-  }
-  static ref::Matrix rounded_values(const Weights& w, DType dtype) {
-    ref::Matrix rounded = w.values();
-    for (double& value : rounded.values) value = rounded_to(dtype, static_cast<float>(value));
-    return rounded;
-  }
-
   // Inputs rounded per group are sums of two bf16: 16 bits of them are kept.
   static double tolerance(const MatrixFormat& format) {
     const bool is_sum_of_two =
         format.activations == Activations::int8_per_group && format.dtype == DType::bf16;
     return is_sum_of_two ? 3 * Tolerance::kernel() : Tolerance::kernel();
-  }
-
-  static double rounded_to(DType dtype, float value) {
-    if (dtype == DType::f32) return static_cast<double>(value);
-    return static_cast<double>(dtype == DType::bf16 ? to_float(from_float<bf16_t>(value))
-                                                    : to_float(from_float<f16_t>(value)));
   }
 
   void check(const MatrixFormat& format, std::int64_t n, std::int64_t k,
@@ -46,7 +24,7 @@ class CudaQuantizedLinearTest : public QuantizedTensors<CudaLinearTest> {
     const PackedMatrix packed = pack(format, w);
     const Tensor x = random(format.dtype, most, k);
     const ref::Matrix met = met_by_weights(x, format), product = ref::linear(met, w.values(), {}),
-                      product_of_rounded = ref::linear(met, rounded_values(w, format.dtype), {});
+                      product_of_rounded = ref::linear(met, rounded_to(format.dtype, w.values()), {});
     for (const std::int64_t m : nums_of_tokens) {
       const Strided rows = upload_strided(x.view().rows(0, m));
       check_linear(rows.view, packed,
@@ -148,7 +126,7 @@ TEST_F(CudaQuantizedLinearTest, ExtremesAreExact) {
       const Tensor device_x = upload(x);
       for (const std::int64_t m : {7, 20}) {
         const ref::Matrix values =
-            rounds_weights(what, m, 65, k) ? rounded_values(w, what.dtype) : w.values();
+            rounds_weights(what, m, 65, k) ? rounded_to(what.dtype, w.values()) : w.values();
         check_linear(device_x.view().rows(0, m), packed, rows_of(ref::linear(matrix(x), values, {}), m),
                      Tolerance::kernel(), name(what, m, 65, k));
       }

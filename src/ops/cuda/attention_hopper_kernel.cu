@@ -10,7 +10,7 @@ namespace {
 // memory: by that the host knows it (runs_here).
 template <class Shape>
 __global__ void __launch_bounds__(Shape::kThreads, 1)
-    attend_rows_on_hopper(const __grid_constant__ HopperArguments arguments) {
+    attend_rows_on_hopper([[maybe_unused]] const __grid_constant__ HopperArguments arguments) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   using Tiles = std::conditional_t<Shape::Kv::kQuantized, CodeTiles<Shape>, FloatTiles<Shape>>;
   extern __shared__ char unaligned[];

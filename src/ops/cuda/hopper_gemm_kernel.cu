@@ -6,7 +6,8 @@ namespace {
 
 // Only code for sm_90a has static shared memory: by that the host knows it (runs_here).
 template <class Shape>
-__global__ void __launch_bounds__(kGemmThreads, 1) hopper_gemm(const __grid_constant__ HopperGemm gemm) {
+__global__ void __launch_bounds__(kGemmThreads, 1)
+    hopper_gemm([[maybe_unused]] const __grid_constant__ HopperGemm gemm) {
 #ifdef __CUDA_ARCH_FEAT_SM90_ALL
   extern __shared__ char unaligned[];
   __shared__ std::uint64_t barrier_memory[GemmBarriers<Shape>::kCount];

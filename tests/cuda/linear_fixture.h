@@ -31,7 +31,7 @@ class CudaLinearTest : public CudaOpsTest {
     const std::int64_t num_rows = format.activations == Activations::int8_per_group ? 2 * m : m;
     if (format.dtype == DType::f32) return false;
     return num_rows > kMaxQuantizedTokens ||
-           (num_rows > cuda::kMaxGemvTokens && has_hopper_gemm(format, n, k));
+           (num_rows >= cuda::kMinHopperTokens && has_hopper_gemm(format, n, k));
   }
   static ref::Matrix rounded_to(DType dtype, ref::Matrix values) {
     for (double& value : values.values) {

@@ -23,8 +23,7 @@ __device__ inline void wait_for_predecessor() {
 
 // From here on the successor's blocks may be set up where there is room. Called behind the wait: then the
 // blocks of two kernels share the card, not of three, and the successor's are spread over all of it instead
-// of crowding where the first blocks of the predecessor's predecessor have ended. The first call of a block's
-// threads counts.
+// of crowding where the first blocks of the predecessor's predecessor have ended.
 __device__ inline void let_successor_start() {
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
   cudaTriggerProgrammaticLaunchCompletion();

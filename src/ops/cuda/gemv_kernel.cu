@@ -1,6 +1,6 @@
 // Up to 8 tokens against a matrix of floats. As in quantized_gemv_kernel.cu, where the reasons are, a block
-// owns tiles of 16 outputs and its warps share the inputs, and the successor starts when all is asked for;
-// here a lane finds its part of a tile in rows g and g + 8 of the matrix itself.
+// owns tiles of 16 outputs and its warps share the inputs; here a lane finds its part of a tile in rows g and
+// g + 8 of the matrix itself.
 #include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/gemv_kernel.h"
 #include "ops/cuda/normed_inputs.cuh"
@@ -84,8 +84,7 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) gemv(const __grid_constant_
   NormedInputs<T, 0> normed_inputs(a.gemv.norm, static_cast<int>(a.gemv.k));
   const bool is_normed = kStageInputs && a.gemv.norm.weight != nullptr;
   if (is_normed) normed_inputs.fetch_weights();
-  wait_for_predecessor();
-  if (fetch_step >= end) let_successor_start();
+  enter_chain();
   const T* x = static_cast<const T*>(a.gemv.x);
   std::int64_t x_stride = a.gemv.x_stride;
   if constexpr (kStageInputs) {
@@ -111,7 +110,6 @@ __global__ void __launch_bounds__(kMaxWarps * 32, 2) gemv(const __grid_constant_
       fetch(place, atom);
     }
     next_unit();
-    if (fetch_step >= end) let_successor_start();
     place = place + kAtoms == kDepth ? 0 : place + kAtoms;
     unit_idx += num_warps;
     if (unit_idx < a.num_units) continue;
@@ -131,7 +129,7 @@ int num_warps_of(std::int64_t num_units) {
 // x: of staged inputs.
 std::size_t shared_bytes(int num_warps, int m, bool is_gated, std::int64_t x_bytes) {
   const int vectors =
-      num_warps * kDepth * kAtomVectors + TileSums<float>::num_float4s(num_warps, m, is_gated ? 2 : 1);
+      num_warps * kDepth * kAtomVectors + TileSums<float>::num_float4s(num_warps, m, is_gated);
   return static_cast<std::size_t>(vectors * 16 + x_bytes);
 }
 

@@ -46,7 +46,7 @@ struct GemmShape {
   static constexpr int kTileBytes = kTokens * kTileRowBytes, kStageBytes = 2 * kTileBytes,
                        kStages = kTokens == 128 ? 3 : 4;
   static constexpr int kDepth = Weights::kBits == 4 ? 6 : 3;  // units that a warp has asked for
-  static constexpr int kRingVectors = kDepth * UnitRing<Weights, 1>::kPlaceVectors;
+  static constexpr int kRingVectors = kDepth * UnitRing<Weights>::kUnitVectors;
   static constexpr int kRings = kStages * kStageBytes;
   static constexpr int kSharedBytes =
       kEightRowBytes + kRings + kGemmWarps * kRingVectors * static_cast<int>(sizeof(uint4));

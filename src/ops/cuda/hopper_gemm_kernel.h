@@ -6,6 +6,8 @@ namespace lmdeploy::ops::cuda {
 // The product of a quantised matrix and many tokens by wgmma. Weights are rounded to x's type, as by
 // dequantize_slice.
 inline constexpr int kMaxHopperTokens = 128;
+// Fewer are done sooner by quantized_gemm: 16 in 74 us for a layer of a 7B in 4 bits on an H100, here in 88.
+inline constexpr int kMinHopperTokens = 17;
 
 // Whether the card's code has the kernel, and it takes such a matrix: of groups of a multiple of 128 inputs.
 bool has_hopper_gemm(const QuantizedLayout& layout);

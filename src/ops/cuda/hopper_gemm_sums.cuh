@@ -17,7 +17,7 @@ class GemmWeights {
         last_tile_(gemm.w.num_tiles - 1),
         warp_(warp),
         ring_(ring),
-        source_(gemm.w, 0, ring, threadIdx.x % 32),
+        source_(gemm.w, ring, threadIdx.x % 32),
         row_tile_(tiles_.first) {
     for (int i = 0; i < Shape::kDepth; i++) fetch(i);
   }
@@ -26,7 +26,7 @@ class GemmWeights {
   __device__ const uint4* next() {
     wait_copies<Shape::kDepth - 1>();
     __syncwarp();
-    return ring_ + place_ * UnitRing<Weights, 1>::kPlaceVectors;
+    return ring_ + place_ * UnitRing<Weights>::kUnitVectors;
   }
   // All lanes are done with it.
   __device__ void drop() {
@@ -38,7 +38,7 @@ class GemmWeights {
   // Of outputs that are not there: of the last that are.
   __device__ void fetch(int place) {
     if (row_tile_ < tiles_.end) {
-      source_.fetch(place, min(static_cast<std::uint32_t>(row_tile_ * kGemmWarps + warp_), last_tile_), 1,
+      source_.fetch(place, min(static_cast<std::uint32_t>(row_tile_ * kGemmWarps + warp_), last_tile_),
                     tiles_.first_unit + unit_);
       if (++unit_ == tiles_.num_units) unit_ = 0, row_tile_ += tiles_.step;
     }
@@ -49,7 +49,7 @@ class GemmWeights {
   const std::uint32_t last_tile_;
   const int warp_;
   const uint4* ring_;
-  const UnitSource<Weights, 1> source_;
+  const UnitSource<Weights> source_;
   int row_tile_, place_ = 0;
   std::uint32_t unit_ = 0;
 };

@@ -173,7 +173,7 @@ void hopper_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w, c
 }
 
 bool is_hopper_product(const QuantizedLayout& layout, std::int64_t m) {
-  return m > kMaxGemvTokens && m <= kMaxHopperPasses * kMaxHopperTokens && has_hopper_gemm(layout);
+  return m >= kMinHopperTokens && m <= kMaxHopperPasses * kMaxHopperTokens && has_hopper_gemm(layout);
 }
 // Whether m tokens meet the matrix as it is stored.
 bool is_quantized_product(const QuantizedLayout& layout, std::int64_t m) {

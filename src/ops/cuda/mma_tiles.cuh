@@ -47,14 +47,6 @@ __device__ inline void copy_once(unsigned to, const void* from, bool valid = tru
                : "memory");
 }
 
-// Asks for a multiple of 16 bytes that are aligned to that, so that they are in the second-level cache when
-// they are read. A hint; before sm_90 nothing.
-__device__ inline void prefetch_bulk([[maybe_unused]] const void* p, [[maybe_unused]] std::uint32_t bytes) {
-#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 900
-  asm volatile("cp.async.bulk.prefetch.L2.global [%0], %1;" ::"l"(p), "r"(bytes) : "memory");
-#endif
-}
-
 // What a sum of a column becomes.
 __device__ inline float output_of(const LinearOutput& out, std::int64_t token, std::int64_t column,
                                   float sum) {

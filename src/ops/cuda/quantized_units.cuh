@@ -181,10 +181,10 @@ struct UnitInputs {
 
 template <class T, class Shape, int kRowTiles, int kTokenTiles>
 __device__ void multiply_unit(const Unit<Shape> (&units)[kRowTiles], int unit_idx,
-                              const UnitInputs<T, kTokenTiles>& inputs, float (*out)[kTokenTiles][4]) {
-  // One tile alone would wait for each sum before the next: its instructions take turns on two. Not where
-  // others are computed by twos (quantized_ring.cuh), which sum in the same order.
-  constexpr int kTurns = kRowTiles * kTokenTiles == 1 && Shape::kBits == 8 ? 2 : 1;
+                              const UnitInputs<T, kTokenTiles>& inputs,
+                              float (&out)[kRowTiles][kTokenTiles][4]) {
+  // One tile alone would wait for each sum before the next: its instructions take turns on two.
+  constexpr int kTurns = kRowTiles * kTokenTiles == 1 ? 2 : 1;
 #pragma unroll
   for (int slot = 0; slot < Shape::kSlots; slot++) {
     float sums[kTurns][kRowTiles][kTokenTiles][4] = {};

@@ -20,8 +20,6 @@ struct TileSteps {
   __device__ std::uint32_t tile(std::uint32_t step) const {
     return (step >> shift) + (step & shift) * up_tile;
   }
-  // Between tiles that are best computed together: of a task, or neighbours.
-  __device__ std::uint32_t pair_distance() const { return shift == 0 ? 1 : up_tile; }
   __device__ bool ends_task(std::uint32_t step) const { return (step & shift) == shift; }
 };
 
@@ -44,16 +42,15 @@ inline TileSteps tile_steps(std::int64_t num_tiles, bool is_gated, int& num_bloc
 template <class T>
 class TileSums {
  public:
-  // Of shared memory. num_tiles: that are held, 1 or 2 for finish(), 2 pairs_at_once for finish_pair().
-  static __host__ __device__ constexpr int num_float4s(int num_warps, int m, int num_tiles) {
-    return 2 * num_tiles * num_warps * sum_lanes(m);
+  // Of shared memory.
+  static __host__ __device__ constexpr int num_float4s(int num_warps, int m, bool is_gated) {
+    return (is_gated ? 4 : 2) * num_warps * sum_lanes(m);
   }
 
-  __device__ TileSums(float4* partial, const TileSteps& steps, int m, std::int64_t n, const LinearOutput& out,
-                      unsigned pairs_at_once = 1)
-      : partial_(partial), steps_(steps), out_(out), n_(n), m_(m), pairs_at_once_(pairs_at_once) {}
+  __device__ TileSums(float4* partial, const TileSteps& steps, int m, std::int64_t n, const LinearOutput& out)
+      : partial_(partial), steps_(steps), out_(out), n_(n), m_(m) {}
 
-  // Every thread of the block calls it, for each step.
+  // Every thread of the block calls it.
   __device__ void finish(const float (&mine)[4], std::uint32_t step) {
     const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, num_warps = blockDim.x / 32;
     const int lanes = sum_lanes(m_), at = static_cast<int>(lane % 4 * 8 + lane / 4);
@@ -72,43 +69,6 @@ class TileSums {
       write(steps_.tile(step), sum, before);
     else
       write_gated(step >> 1, sum_of_warps(tile - num_warps * lanes), sum);
-  }
-
-  // The same for steps `step` and, of two tiles, step + 1, where first is the block's first step. Pairs are
-  // held until there are pairs_at_once, a power of two, or the block's last; then each task is summed by a
-  // warp of its own, the first ones and the last ones in turn.
-  __device__ void finish_pair(const float (&lower)[4], const float (&upper)[4], std::uint32_t step,
-                              std::uint32_t first, std::uint32_t end) {
-    const unsigned lane = threadIdx.x % 32, warp = threadIdx.x / 32, num_warps = blockDim.x / 32;
-    const int lanes = sum_lanes(m_), at = static_cast<int>(lane % 4 * 8 + lane / 4);
-    const unsigned pair = (step - first) / 2, tile_float4s = num_warps * lanes;
-    float4* tiles = partial_ + (pair & (2 * pairs_at_once_ - 1)) * 2 * tile_float4s + at;
-    if (at < lanes) {
-      tiles[warp * lanes] = {lower[0], lower[1], lower[2], lower[3]};
-      tiles[tile_float4s + warp * lanes] = {upper[0], upper[1], upper[2], upper[3]};
-    }
-    const unsigned held = pair & (pairs_at_once_ - 1);  // before this one
-    if (held + 1 < pairs_at_once_ && step + 2 < end) return;
-    const bool is_turned = (pair & pairs_at_once_) != 0;
-    const std::uint32_t first_task = (step - 2 * held) >> steps_.shift,
-                        num_tasks = (min(step + 2, end) >> steps_.shift) - first_task;
-    const unsigned mine = is_turned ? num_warps - 1 - warp : warp;  // of the tasks
-    const bool has_task = mine < num_tasks && at < lanes;
-    float before[4] = {};
-    if (has_task && out_.accumulate) load_outputs(first_task + mine, before);
-    __syncthreads();
-    if (!has_task) return;
-    tiles -= held * 2 * tile_float4s;
-#pragma unroll 1
-    for (unsigned task = mine; task < num_tasks; task += num_warps) {
-      const float4 sum = sum_of_warps(tiles + (task << steps_.shift) * tile_float4s);
-      if (steps_.shift != 0) {
-        write_gated(first_task + task, sum, sum_of_warps(tiles + (2 * task + 1) * tile_float4s));
-        continue;
-      }
-      if (task != mine && out_.accumulate) load_outputs(first_task + task, before);
-      write(first_task + task, sum, before);
-    }
   }
 
  private:
@@ -158,13 +118,12 @@ class TileSums {
     });
   }
 
-  float4* partial_;  // [2 in flight][tiles held][num_warps][sum_lanes(m)]
+  float4* partial_;  // [2 tasks][tiles of a task][num_warps][sum_lanes(m)]
   const TileSteps& steps_;
   const LinearOutput& out_;
   std::int64_t n_;
   int m_;
   unsigned turn_ = 0;
-  unsigned pairs_at_once_;
 };
 
 }  // namespace lmdeploy::ops::cuda

@@ -36,7 +36,7 @@ class CudaDeterministicLinear : public QuantizedTensors<CudaLinearTest> {
     for (const std::int64_t m : kNumsOfTokens) {
       if (m > reference_rows) break;
       const Strided rows = upload_strided(x.view().rows(0, m));
-      check_linear(rows.view, packed, rows_of(product, m), Tolerance::kernel(),
+      check_linear(rows.view, packed, rows_of(product, m), tolerance(format),
                    fmt::format("{}, {} rows", what, m));
     }
     const Tensor device_x = upload(x);

@@ -10,13 +10,6 @@ namespace {
 
 class CudaQuantizedLinearTest : public QuantizedTensors<CudaLinearTest> {
  protected:
-  // Inputs rounded per group are sums of two bf16: 16 bits of them are kept.
-  static double tolerance(const MatrixFormat& format) {
-    const bool is_sum_of_two =
-        format.activations == Activations::int8_per_group && format.dtype == DType::bf16;
-    return is_sum_of_two ? 3 * Tolerance::kernel() : Tolerance::kernel();
-  }
-
   void check(const MatrixFormat& format, std::int64_t n, std::int64_t k,
              std::span<const std::int64_t> nums_of_tokens) {
     const std::int64_t most = *std::max_element(nums_of_tokens.begin(), nums_of_tokens.end());

@@ -1,7 +1,7 @@
 #include "ops/cuda/attention_decode.cuh"
-#include "ops/cuda/attention_launch.cuh"
 #include "ops/cuda/attention_merge.cuh"
 #include "ops/cuda/attention_new_token.cuh"
+#include "ops/cuda/chained_launch.cuh"
 
 namespace lmdeploy::ops::cuda {
 namespace {
@@ -165,7 +165,7 @@ cudaError_t launch_decode_attention(const AttentionArguments& a, cudaStream_t st
   with_shape(a, [&]<class Shape>(Shape) {
     const dim3 grid(static_cast<unsigned>(a.num_splits), static_cast<unsigned>(a.cache.num_kv_heads),
                     static_cast<unsigned>(a.num_seqs));
-    status = launch_attention(attend_split<Shape>, grid, Shape::kThreads, Shape::kSharedBytes, a, stream);
+    status = launch_chained(attend_split<Shape>, grid, Shape::kThreads, Shape::kSharedBytes, stream, a);
   });
   return status;
 }

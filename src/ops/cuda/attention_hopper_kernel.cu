@@ -1,7 +1,7 @@
 #include "ops/cuda/attention_hopper_kernel.h"
 #include "ops/cuda/attention_hopper_rows.cuh"
 #include "ops/cuda/attention_hopper_tiles.cuh"
-#include "ops/cuda/attention_launch.cuh"
+#include "ops/cuda/chained_launch.cuh"
 
 namespace lmdeploy::ops::cuda {
 namespace {
@@ -75,8 +75,8 @@ cudaError_t launch_hopper_attention(const AttentionArguments& a, const CUtensorM
     }
     const dim3 grid(
         static_cast<unsigned>(num_units < a.num_multiprocessors ? num_units : a.num_multiprocessors));
-    status = launch_attention(attend_rows_on_hopper<Shape>, grid, Shape::kThreads, Shape::kSharedBytes,
-                              HopperArguments{pages, a}, stream);
+    status = launch_chained(attend_rows_on_hopper<Shape>, grid, Shape::kThreads, Shape::kSharedBytes, stream,
+                            HopperArguments{pages, a});
   });
   return status;
 }

@@ -1,6 +1,6 @@
-#include "ops/cuda/attention_launch.cuh"
 #include "ops/cuda/attention_tiles.cuh"
 #include "ops/cuda/attention_units.cuh"
+#include "ops/cuda/chained_launch.cuh"
 
 namespace lmdeploy::ops::cuda {
 namespace {
@@ -16,24 +16,10 @@ struct PrefillMemory {
   static_assert(kSharedBytes <= kMaxSharedBytes);
 };
 
-template <class Shape>
-struct QueryPlaces {
-  char* queries;
-  QueryRow* rows;
-  int first_row;
-
-  __device__ void operator()(int row, int c, typename Shape::Kv::Query element) const {
-    char* piece = queries + SwizzledTile<Shape::kChunks>::idx(row - first_row, c / 8) * 16;
-    reinterpret_cast<typename Shape::Kv::Query*>(piece)[c % 8] = element;
-  }
-  __device__ void operator()(int row, const QueryRow& query_row) const { rows[row - first_row] = query_row; }
-};
-
 // Grid: places of units.
 template <class Shape>
 __global__ void __launch_bounds__(Shape::kThreads) attend_rows(const __grid_constant__ AttentionArguments a) {
   enter_chain();
-  using Kv = typename Shape::Kv;
   using Memory = PrefillMemory<Shape>;
   extern __shared__ __align__(128) char shared[];
   const RowBlocks<Shape::kRows> blocks(a);
@@ -48,10 +34,7 @@ __global__ void __launch_bounds__(Shape::kThreads) attend_rows(const __grid_cons
   auto* const query_rows = reinterpret_cast<QueryRow*>(shared + Memory::kQueryRows);
   TileStream<Shape> tiles(shared + Memory::kTiles);
   if (first_token < end_token) tiles.start(a, seq, kv_head, first_token);
-  for (int row = static_cast<int>(threadIdx.x) / kWarpLen; row < Shape::kRows;
-       row += Shape::kWarps * kQueriesAtOnce)
-    prepare_queries<Kv, kQueriesAtOnce>(a, seq, kv_head, unit.first_row + row, Shape::kWarps, num_rows,
-                                        QueryPlaces<Shape>{queries, query_rows, unit.first_row});
+  stage_queries<Shape, kQueriesAtOnce>(a, seq, kv_head, unit.first_row, num_rows, queries, query_rows);
 
   PrefillWarp<Shape> warp(a, seq, unit.first_row, num_rows, queries, query_rows);
   for (int token = first_token; token < end_token; token += Shape::kTileLen) {
@@ -80,8 +63,8 @@ cudaError_t launch_prefill_attention(const AttentionArguments& a, cudaStream_t s
       return;
     }
     const dim3 grid(static_cast<unsigned>(num_rounds * a.num_multiprocessors));
-    status = launch_attention(attend_rows<Shape>, grid, Shape::kThreads, PrefillMemory<Shape>::kSharedBytes,
-                              a, stream);
+    status = launch_chained(attend_rows<Shape>, grid, Shape::kThreads, PrefillMemory<Shape>::kSharedBytes,
+                            stream, a);
   });
   return status;
 }

@@ -170,11 +170,10 @@ struct TileQueries {
 };
 
 // Queries of the CTA's rows, of which num_rows is the end in the sequence, to shared memory as PrefillWarp
-// wants them. By the whole CTA; a barrier must follow.
-template <class Shape>
+// wants them. By the whole CTA, every warp kAtOnce of them at a time; a barrier must follow.
+template <class Shape, int kAtOnce>
 __device__ void stage_queries(const AttentionArguments& a, const Sequence& seq, int kv_head, int first_row,
                               int num_rows, char* queries, QueryRow* query_rows) {
-  constexpr int kAtOnce = 8;
   for (int row = static_cast<int>(threadIdx.x) / kWarpLen; row < Shape::kRows; row += Shape::kWarps * kAtOnce)
     prepare_queries<typename Shape::Kv, kAtOnce>(a, seq, kv_head, first_row + row, Shape::kWarps, num_rows,
                                                  TileQueries<Shape>{queries, query_rows, first_row});

@@ -128,13 +128,8 @@ void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& matrix, Linea
   if (x.dtype == DType::f32) return f32_product(ctx, x, matrix, out);
   const QuantizedMatrixPointers w = quantized_matrix(matrix);
   if (matrix.format.activations == Activations::int8_per_group) return group_rounded_product(ctx, x, w, out);
-  View inputs = x;
-  if (matrix.format.activations == Activations::int8_per_row) {
-    inputs = ctx.workspace->take(x.dtype, {x.dim(0), matrix.k});
-    const View scales = ctx.workspace->take(DType::f32, {x.dim(0)});
-    CUDA_CHECK(launch_int8_inputs(inputs_of(x), inputs.data, scales.as<float>(), stream_of(ctx)));
-    out.row_scales = scales.as<float>();
-  }
+  const View inputs =
+      matrix.format.activations == Activations::int8_per_row ? rounded_per_row(ctx, x, out) : x;
   quantized_product(ctx, padded(ctx, inputs, w.layout), w, out);
 }
 

@@ -1,5 +1,5 @@
-#include "ops/cuda/attention_launch.cuh"
 #include "ops/cuda/attention_tiles.cuh"
+#include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/fixed_attention_kernel.h"
 
 namespace lmdeploy::ops::cuda {
@@ -68,7 +68,7 @@ __global__ void __launch_bounds__(Shape::kThreads) attend_split(const __grid_con
   auto* const query_rows = reinterpret_cast<QueryRow*>(shared + Memory::kQueryRows);
   TileStream<Shape> tiles(shared + Memory::kTiles);
   tiles.start(f.a, seq, kv_head, first_token);
-  stage_queries<Shape>(f.a, seq, kv_head, rows.begin, rows.end, shared, query_rows);
+  stage_queries<Shape, 8>(f.a, seq, kv_head, rows.begin, rows.end, shared, query_rows);
 
   PrefillWarp<Shape> warp(f.a, seq, rows.begin, rows.end, shared, query_rows);
   for (int token = first_token; token < end_token; token += Shape::kTileLen) {
@@ -126,9 +126,6 @@ cudaError_t launch_fixed_attention(const FixedAttention& f, cudaStream_t stream)
     constexpr int kSharedBytes = FixedMemory<Shape>::kSharedBytes;
     const auto num_blocks = static_cast<unsigned>(f.num_blocks),
                num_kv_heads = static_cast<unsigned>(f.a.cache.num_kv_heads);
-    status =
-        cudaFuncSetAttribute(attend_split<Shape>, cudaFuncAttributeMaxDynamicSharedMemorySize, kSharedBytes);
-    if (status != cudaSuccess) return;
     status = launch_chained(attend_split<Shape>,
                             dim3(num_blocks, num_kv_heads, static_cast<unsigned>(f.num_splits)),
                             Shape::kThreads, kSharedBytes, stream, f);

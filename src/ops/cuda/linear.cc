@@ -219,13 +219,8 @@ void quantized_linear(Ctx& ctx, const View& x, const PackedMatrix& matrix, Linea
   const Workspace::Scope scope(*ctx.workspace);
   const QuantizedMatrixPointers w = quantized_matrix(matrix);
   if (matrix.format.activations == Activations::int8_per_group) return group_rounded_linear(ctx, x, w, out);
-  View inputs = x;
-  if (matrix.format.activations == Activations::int8_per_row) {
-    inputs = ctx.workspace->take(x.dtype, {x.dim(0), matrix.k});
-    const View scales = ctx.workspace->take(DType::f32, {x.dim(0)});
-    CUDA_CHECK(launch_int8_inputs(inputs_of(x), inputs.data, scales.as<float>(), stream_of(ctx)));
-    out.row_scales = scales.as<float>();
-  }
+  const View inputs =
+      matrix.format.activations == Activations::int8_per_row ? rounded_per_row(ctx, x, out) : x;
   integer_linear(ctx, inputs, w, out);
 }
 

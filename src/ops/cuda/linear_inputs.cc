@@ -53,4 +53,12 @@ View split_rounded(Ctx& ctx, const View& x, std::int64_t group_size) {
   return parts;
 }
 
+View rounded_per_row(Ctx& ctx, const View& x, LinearOutput& out) {
+  const View integers = ctx.workspace->take(x.dtype, x.shape);
+  const View scales = ctx.workspace->take(DType::f32, {x.dim(0)});
+  CUDA_CHECK(launch_int8_inputs(inputs_of(x), integers.data, scales.as<float>(), stream_of(ctx)));
+  out.row_scales = scales.as<float>();
+  return integers;
+}
+
 }  // namespace lmdeploy::ops::cuda

@@ -1,10 +1,10 @@
 // Up to 8 tokens against a matrix of floats. As in quantized_gemv_kernel.cu, where the reasons are, a block
 // owns tiles of 16 outputs and its warps share the inputs; here a lane finds its part of a tile in rows g and
-// g + 8 of the matrix itself.
+// g + 8 of the matrix itself. A block has a multiprocessor alone: its weights take so long that what a
+// successor would fetch meanwhile delays them by more than it saves.
 #include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/gemv_kernel.h"
 #include "ops/cuda/normed_inputs.cuh"
-#include "ops/cuda/spread_out.h"
 #include "ops/cuda/tile_sums.cuh"
 
 namespace lmdeploy::ops::cuda {
@@ -217,10 +217,10 @@ cudaError_t launch_gemv(const FloatGemv& gemv, const CardLimits& card, cudaStrea
     using T = decltype(type);
     if constexpr (!std::is_same_v<T, float>) {
       if (staged_bytes <= card.max_shared_bytes)
-        status = launch<T, true>(a, num_blocks, spread_out(staged_bytes, gemv.out, card), stream);
+        status = launch<T, true>(a, num_blocks, card.alone(staged_bytes), stream);
       else if (gemv.k % (kAtoms * 32) == 0)
-        status = launch<T, false>(a, num_blocks, shared_bytes(num_warps_of(num_units), gemv.m, is_gated, 0),
-                                  stream);
+        status = launch<T, false>(
+            a, num_blocks, card.alone(shared_bytes(num_warps_of(num_units), gemv.m, is_gated, 0)), stream);
       else
         status = launch_plain_gemv(gemv, stream);
     }

@@ -10,7 +10,6 @@
 #include "ops/cuda/normed_inputs.cuh"
 #include "ops/cuda/quantized_gemv_kernel.h"
 #include "ops/cuda/quantized_ring.cuh"
-#include "ops/cuda/spread_out.h"
 #include "ops/cuda/tile_sums.cuh"
 
 namespace lmdeploy::ops::cuda {
@@ -120,8 +119,10 @@ cudaError_t launch_quantized_gemv(const QuantizedMatrixPointers& w, const Quanti
                     static_cast<int>(w.layout.padded_k() / kPieceInputs),
                     static_cast<int>(shared_stride(w.layout.padded_k())),
                     out};
-  const std::size_t shared_bytes =
-      spread_out(quantized_gemv_shared_bytes(w.layout, inputs.m, is_gated), out, card);
+  // Every second kernel of a layer adds to the residual stream, attention's successor among them. Those take
+  // more than half, and the ones between them fit beside.
+  const std::size_t own_bytes = quantized_gemv_shared_bytes(w.layout, inputs.m, is_gated),
+                    shared_bytes = out.accumulate ? card.alone(own_bytes) : own_bytes;
   cudaError_t status = cudaSuccess;
   with_unit_shape(w.layout, [&](auto x, auto shape) {
     status = launch_chained(quantized_gemv<decltype(x), decltype(shape)>, num_blocks,

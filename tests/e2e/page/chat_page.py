@@ -23,7 +23,7 @@ class ChatPage:
 
     @property
     def composer(self):
-        return self.page.get_by_role("textbox", name="Message")
+        return self.page.locator("#composer")
 
     @property
     def answers(self):

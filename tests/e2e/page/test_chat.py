@@ -59,7 +59,7 @@ def test_a_branch_becomes_a_conversation(chat):
     chat.ask("And of Italy?")
     chat.act(chat.answers.first, "Branch into a new chat")
     expect(chat.questions).to_have_count(1)
-    expect(chat.sidebar().locator("li")).to_have_count(2)
+    expect(chat.sidebar().locator(".entry")).to_have_count(2)
 
 
 def test_what_is_deleted_can_be_had_back(chat):

@@ -11,7 +11,10 @@ import openai
 import pytest
 from playwright.sync_api import expect
 
+from chat_page import DESKTOP
 from program import BINARY, MODEL, Server, free_port, wait_until
+
+on_a_desktop = pytest.mark.parametrize("screen", [DESKTOP], ids=["desktop"])
 
 
 class Gradio:
@@ -40,6 +43,7 @@ class Gradio:
         self.words = self.process.stderr.read()
 
 
+@on_a_desktop
 def test_a_url_s_api_passes_through_the_pages_port(server, open_page):
     with Gradio(server.url) as gradio:
         chat = open_page(gradio.url, path="/")
@@ -48,11 +52,12 @@ def test_a_url_s_api_passes_through_the_pages_port(server, open_page):
         stream = client.chat.completions.create(model=client.models.list().data[0].id, max_tokens=8, stream=True,
                                                 messages=[{"role": "user", "content": "Hi"}])
         assert len(list(stream)) >= 3
-        assert gradio.get("/metrics") [0] == 200
+        assert gradio.get("/metrics")[0] == 200
     assert gradio.process.returncode == 0
     assert f"Chat page: {gradio.url}" in gradio.words
 
 
+@on_a_desktop
 def test_a_server_that_is_not_there_yet(tmp_path, open_page):
     port = free_port()
     with Gradio(f"127.0.0.1:{port}") as gradio:
@@ -66,7 +71,7 @@ def test_a_server_that_is_not_there_yet(tmp_path, open_page):
     assert "does not answer yet" in gradio.words
 
 
-@pytest.mark.parametrize("screen", [{"width": 1440, "height": 900}], ids=["desktop"])
+@on_a_desktop
 def test_a_model_is_served_with_its_page(open_page, screen):
     with Gradio(MODEL, "--session-len", "512") as gradio:
         chat = open_page(gradio.url, path="/")

@@ -14,9 +14,9 @@ def test_conversations_are_there_after_a_reload_and_can_be_found(chat):
     expect(chat.questions).to_have_text("Name a heron.")
     search = chat.sidebar().get_by_role("searchbox", name="Search conversations")
     search.fill(answer.split()[-1].strip(".")[:12])
-    expect(chat.sidebar().locator("li")).to_have_count(1)
+    expect(chat.sidebar().locator(".entry")).to_have_count(1)
     search.fill("capital of")
-    expect(chat.sidebar().locator("li")).to_have_text("What is the capital of France?")
+    expect(chat.sidebar().locator(".entry")).to_have_text("What is the capital of France?")
     search.fill("no such words")
     expect(chat.sidebar().get_by_text("Nothing found")).to_be_visible()
 
@@ -26,11 +26,11 @@ def test_conversations_are_renamed_and_deleted(chat):
     chat.menu("What is the capital", "Rename")
     chat.page.get_by_role("textbox", name="Rename").fill("Capitals")
     chat.page.keyboard.press("Enter")
-    expect(chat.sidebar().locator("li")).to_have_text("Capitals")
+    expect(chat.sidebar().locator(".entry")).to_have_text("Capitals")
     chat.menu("Capitals", "Delete")
-    expect(chat.sidebar().locator("li")).to_have_count(0)
+    expect(chat.sidebar().locator(".entry")).to_have_count(0)
     chat.button("Undo").click()
-    expect(chat.sidebar().locator("li")).to_have_text("Capitals")
+    expect(chat.sidebar().locator(".entry")).to_have_text("Capitals")
 
 
 def export(chat, how):
@@ -66,7 +66,7 @@ def test_a_damaged_export_says_what_is_wrong(chat, tmp_path):
         (tmp_path / name).write_text(text)
         chat.sidebar().locator("input[type=file]").set_input_files(tmp_path / name)
         expect(chat.page.locator(".toast", has_text=name)).to_contain_text(problem)
-    expect(chat.sidebar().locator("li")).to_have_count(0)
+    expect(chat.sidebar().locator(".entry")).to_have_count(0)
 
 
 def test_settings_reach_the_server_and_presets_keep_them(chat):
@@ -133,7 +133,7 @@ def test_five_thousand_messages_stay_smooth(chat, tmp_path):
     }""")
     assert frames[45] < 35, frames  # milliseconds, on two cores that others use too
     assert chat.page.locator("article").count() <= 200
-    assert int(chat.page.locator("article.user .bubble").first.inner_text().split()[1]) < 4900
+    assert int(chat.page.locator("article.user .bubble").first.text_content().split()[1]) < 4900
     typing = chat.page.evaluate("""async () => {
         const begin = performance.now();
         const box = document.querySelector('#composer');

@@ -8,8 +8,12 @@ import threading
 import pytest
 from playwright.sync_api import expect
 
+from chat_page import DESKTOP, PHONE
 from program import MODEL, Server
 
+# What the page says does not depend on the screen, and waiting is slow: one screen each for some.
+on_a_desktop = pytest.mark.parametrize("screen", [DESKTOP], ids=["desktop"])
+on_a_phone = pytest.mark.parametrize("screen", [PHONE], ids=["phone"])
 LONG = {"sampling": {"max_tokens": 60, "ignore_eos": True, "temperature": 0}}
 
 
@@ -68,6 +72,7 @@ def test_a_server_with_keys_is_asked_with_one(open_page, own_server):
     expect(other.get_by_role("dialog", name="API key")).to_be_visible()
 
 
+@on_a_phone
 def test_a_full_server_answers_later(open_page, own_server):
     server = own_server("--max-concurrent-requests", "1")
     blocker = threading.Thread(target=lambda: server.ask("/v1/completions", {
@@ -80,6 +85,7 @@ def test_a_full_server_answers_later(open_page, own_server):
     blocker.join()
 
 
+@on_a_desktop
 def test_an_answer_goes_on_when_the_server_is_back(open_page, own_server):
     server = own_server()
     chat = open_page(server.url, {"sampling": {"max_tokens": 500, "ignore_eos": True, "temperature": 0}})
@@ -106,6 +112,7 @@ def unavailable(route):
 
 
 @pytest.mark.scripted
+@on_a_desktop
 def test_a_message_to_a_loading_server_waits(open_page, server):
     """The server's part of this is tests/server/page_test.cc: the page is there before the model is."""
     chat = open_page(server.url)
@@ -119,6 +126,7 @@ def test_a_message_to_a_loading_server_waits(open_page, server):
     expect(chat.page.locator(".banner")).to_have_count(0)
 
 
+@on_a_phone
 def test_a_draining_server_is_named(open_page, own_server):
     server = own_server("--drain-timeout", "20")
     chat = open_page(server.url, {"sampling": {"max_tokens": 2000, "ignore_eos": True}})

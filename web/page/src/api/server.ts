@@ -39,7 +39,7 @@ async function askHealth(): Promise<ServerState> {
   }
 }
 
-async function loadModels(): Promise<void> {
+export async function loadModels(): Promise<void> {
   const { data } = await (await call('v1/models')).json();
   const served = (data as Record<string, unknown>[]).map((each) => ({
     id: String(each.id),

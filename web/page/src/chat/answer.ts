@@ -1,7 +1,7 @@
 import { signal, type Signal } from '@preact/signals';
 import { ApiFailure, call, keyWanted } from '../api/client';
 import { applyChunk, emptyAnswer, type Chunk, type PartialAnswer } from '../api/deltas';
-import { checkServer, model, pause, serverState, untilServing } from '../api/server';
+import { checkServer, loadModels, model, pause, serverState, untilServing } from '../api/server';
 import { SseParser } from '../api/sse';
 import { addNode, conversations, current, makeNode, nodes, saveNode } from '../state/conversations';
 import { pathTo } from '../state/tree';
@@ -21,6 +21,7 @@ export const runs = signal<ReadonlyMap<string, Run>>(new Map()); // by conversat
 
 const maxToolRounds = 8;
 const showEveryMs = 40;
+const minSeconds = 0.02; // what comes at once has no speed
 const retryMs = [1000, 2000, 4000, 8000];
 
 export function stop(conversation: string): void {
@@ -144,6 +145,7 @@ class BrokenStream extends Error {}
 
 async function receive(run: Run, path: ChatNode[], settings: Settings): Promise<void> {
   const before = run.node.value;
+  if (!model.value) await loadModels();
   const goesOn = before.content !== '' && !before.toolCalls?.length;
   const body = requestBody(goesOn ? [...path, before] : path, settings, enabledTools.value, model.value?.id);
   if (goesOn) Object.assign(body, { add_generation_prompt: false, continue_final_message: true });
@@ -207,7 +209,7 @@ function showNow(run: Run, answer: PartialAnswer, clock: Clock): void {
     stats: {
       ...usage,
       firstTokenMs: clock.first ? clock.first - clock.sent : undefined,
-      tokensPerSecond: numTokens && numTokens > 1 && seconds > 0 ? (numTokens - 1) / seconds : undefined,
+      tokensPerSecond: numTokens && numTokens > 1 && seconds > minSeconds ? (numTokens - 1) / seconds : undefined,
     },
   };
 }

@@ -2,6 +2,7 @@ import { memo } from 'preact/compat';
 import { useSignal } from '@preact/signals';
 import type { Run } from '../chat/answer';
 import { t } from '../i18n';
+import { children } from '../state/conversations';
 import type { ChatNode } from '../types';
 import { AnswerBody } from './answer_body';
 import { MessageActions } from './message_actions';
@@ -10,6 +11,13 @@ import { ToolResult } from './tool_card';
 import { UserBody } from './user_body';
 
 const names = { user: 'you', assistant: 'assistant', tool: 'tool' } as const;
+
+// A call that was answered and its result are steps of the answer that follows, which has the buttons.
+function isStep(node: ChatNode): boolean {
+  if (node.role === 'tool') return true;
+  const alone = children.value.get(node.parent ?? '')?.length === 1;
+  return alone && node.toolCalls !== undefined && children.value.get(node.id)?.length === 1;
+}
 
 // `run`: the answer that is being made is this message.
 export const Message = memo(({ node: stored, run }: { node: ChatNode; run?: Run }) => {
@@ -27,7 +35,7 @@ export const Message = memo(({ node: stored, run }: { node: ChatNode; run?: Run 
       ) : (
         <AnswerBody node={node} run={run} tokensShown={tokensShown.value} />
       )}
-      {!editing.value && node.role !== 'tool' && !run && (
+      {!editing.value && !isStep(node) && !run && (
         <MessageActions node={node} tokensShown={tokensShown} onEdit={() => (editing.value = true)} />
       )}
     </article>

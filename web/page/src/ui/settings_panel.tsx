@@ -29,7 +29,7 @@ const exampleSchema = `{
 export function SettingsPanel() {
   const { settings } = current.value;
   return (
-    <aside class="settings" aria-label={t('settings')} onKeyDown={(event) => event.key === 'Escape' && (settingsOpen.value = false)}>
+    <aside class="settings" aria-label={t('settings')} onKeyDown={(event) => event.key === 'Escape' && !document.querySelector('dialog[open]') && (settingsOpen.value = false)}>
       <div class="panel-head"><h2>{t('settings')}</h2><IconButton icon="close" label={t('close')} onClick={() => (settingsOpen.value = false)} /></div>
       <Presets />
       <section>

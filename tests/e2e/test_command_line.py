@@ -9,7 +9,7 @@ from program import GGUF, MODEL, ROOT, run
 
 
 @pytest.mark.parametrize("words", [[], ["serve"], ["eval"], ["bench"], ["lite"], ["chat"], ["convert"], ["check_env"],
-                                   ["list"], ["serve", "api_server"], ["serve", "api_client"], ["eval", "ppl"],
+                                   ["list"], ["serve", "api_server"], ["serve", "api_client"], ["serve", "gradio"], ["eval", "ppl"],
                                    ["eval", "compare"], ["plan"],
                                    ["bench", "latency"], ["bench", "throughput"], ["lite", "auto_awq"]])
 def test_help_at_every_level(words):

@@ -1,11 +1,7 @@
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
+import { stubBrowser } from './browser';
 
-beforeAll(() => {
-  vi.stubGlobal('navigator', { language: 'en' });
-  vi.stubGlobal('localStorage', { getItem: () => null, setItem: () => {} });
-  vi.stubGlobal('document', { documentElement: { dataset: {} } });
-  vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: () => {} }));
-});
+beforeAll(stubBrowser);
 
 test('results of calls', async () => {
   const { allTools, resultOf } = await import('../src/chat/tools');

@@ -1,14 +1,9 @@
-import { beforeAll, expect, test, vi } from 'vitest';
+import { beforeAll, expect, test } from 'vitest';
 import type { Bundle } from '../src/chat/transfer';
 import type { ChatNode, Conversation } from '../src/types';
+import { stubBrowser } from './browser';
 
-// The preferences look at the browser when they are loaded.
-beforeAll(() => {
-  vi.stubGlobal('navigator', { language: 'en' });
-  vi.stubGlobal('localStorage', { getItem: () => null, setItem: () => {} });
-  vi.stubGlobal('document', { documentElement: { dataset: {} } });
-  vi.stubGlobal('matchMedia', () => ({ matches: false, addEventListener: () => {} }));
-});
+beforeAll(stubBrowser);
 const transfer = () => import('../src/chat/transfer');
 
 const node = (id: string, parent: string | null, role: ChatNode['role'], content: string, more: Partial<ChatNode> = {}): ChatNode => ({ id, parent, created: 1, conversation: 'c', role, content, ...more });

@@ -49,6 +49,7 @@ function nodeFrom(raw: Raw, conversation: string, ids: Map<string, string>, crea
   const node: ChatNode = { id, conversation, parent: raw.parent === null ? null : ids.get(textOr(raw.parent, ''))!, created: numberOr(raw.created, created), role: raw.role, content: raw.content };
   for (const name of ['reasoning', 'toolCallId', 'toolName', 'model', 'finish', 'error'] as const)
     if (typeof raw[name] === 'string') node[name] = raw[name] as string;
+  if (node.role === 'assistant') node.finish ??= 'stop';
   if (Array.isArray(raw.toolCalls))
     node.toolCalls = (raw.toolCalls as Raw[]).map((call) => ({ id: textOr(call?.id, ''), name: textOr(call?.name, ''), arguments: textOr(call?.arguments, '') }));
   if (Array.isArray(raw.files))

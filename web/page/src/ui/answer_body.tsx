@@ -45,7 +45,7 @@ function AskResults({ node }: { node: ChatNode }) {
 function Ending({ node }: { node: ChatNode }) {
   if (node.error) return <p class="note bad" role="alert">{t('failed', { problem: node.error })}</p>;
   if (node.finish === 'length') return <p class="note">{t('cutByLength')}</p>;
-  if (node.finish === 'stopped') return <p class="note">{t('stopped')}</p>;
+  if (node.finish === 'stopped' || node.finish === undefined) return <p class="note">{t('stopped')}</p>;
   return null;
 }
 

@@ -1,6 +1,6 @@
 import { useSignal } from '@preact/signals';
-import type { Run, Waiting } from '../chat/answer';
 import { giveResults } from '../chat/answer';
+import type { Run, Waiting } from '../chat/completion';
 import { enabledTools, resultOf } from '../chat/tools';
 import { t } from '../i18n';
 import { children } from '../state/conversations';

@@ -1,6 +1,6 @@
 import { memo } from 'preact/compat';
 import { useSignal } from '@preact/signals';
-import type { Run } from '../chat/answer';
+import type { Run } from '../chat/completion';
 import { t } from '../i18n';
 import { children } from '../state/conversations';
 import type { ChatNode } from '../types';

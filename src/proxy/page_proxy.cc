@@ -21,6 +21,11 @@ bool is_of_page(const HttpRequest& request) {
   return reads && (request.path == "/" || request.path == "/chat" || request.path.starts_with("/chat/"));
 }
 
+// Which could lead out of the path that the upstream's URL ends with.
+bool has_dot_segment(const std::string& path) {
+  return (path + "/").find("/../") != std::string::npos || (path + "/").find("/./") != std::string::npos;
+}
+
 }  // namespace
 
 std::string normalized_upstream(std::string url) {
@@ -52,6 +57,8 @@ void PageProxy::run() {
 std::optional<HttpResponse> PageProxy::refuse(const HttpRequest& head) {
   if (std::find(kMethods.begin(), kMethods.end(), head.method) == kMethods.end())
     return ApiError(405, fmt::format("{} does not pass this proxy", head.method)).response();
+  if (has_dot_segment(head.path))
+    return ApiError(404, fmt::format("no such route: {} {}", head.method, head.path)).response();
   if (draining_ && head.method == "POST")
     return ApiError(503, "the server is shutting down and takes no new requests").response();
   return std::nullopt;

@@ -53,7 +53,8 @@ TEST_F(PageProxyTest, answers_and_errors_pass_as_they_are) {
   const HttpReply refused = post("/v1/completions", completion_body(4, R"("temperature": -1)"));
   EXPECT_EQ(refused.status, 400);
   EXPECT_EQ(parse_json(refused.body)["error"]["param"], "temperature");
-  EXPECT_EQ(get("/nothing").status, 404);
+  for (const char* path : {"/nothing", "/v1/../metrics", "/%2e%2e/metrics", "/..", "/./metrics"})
+    EXPECT_EQ(get(path).status, 404) << path;
 }
 
 TEST_F(PageProxyTest, a_stream_passes_whole) {

@@ -65,7 +65,10 @@ TEST(ChatTemplate, EndsWithTheLastMessageWhereItIsContinued) {
   EXPECT_EQ(render(source, input), "<user>Paris</s>\n<assistant>Paris is</s>\n");
   input.continue_final_message = true;
   EXPECT_EQ(render(source, input), "<user>Paris</s>\n<assistant>Paris is");
+  input.messages.back()["content"] = "Paris is </s>";  // which stays text
   const auto prompt = ChatTemplate::from_source(source, "<s>", "</s>")->render(input);
+  EXPECT_EQ(prompt.text, "<user>Paris</s>\n<assistant>Paris is </s>");
+  ASSERT_FALSE(prompt.plain.empty());
   EXPECT_EQ(prompt.plain.back().end, prompt.text.size());
   EXPECT_THROW(render("{% for m in messages %}{{ m.content|upper }}{% endfor %}", input), Error);
 }

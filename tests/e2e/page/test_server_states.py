@@ -118,6 +118,7 @@ def test_a_message_to_a_loading_server_waits(open_page, server):
     chat = open_page(server.url)
     for pattern in ("**/health?ready", "**/v1/**"):
         chat.page.route(pattern, unavailable)
+    chat.look_at_server()
     expect(chat.page.locator(".banner")).to_contain_text("The model is being loaded.", timeout=8000)
     chat.type_and_send("What is the capital of France?")
     expect(chat.answers.last).to_contain_text("The model is being loaded.")
@@ -133,6 +134,7 @@ def test_a_draining_server_is_named(open_page, own_server):
     chat.type_and_send("Tell me a story.")
     expect(chat.answers.last.locator(".markdown")).to_be_visible()
     server.process.send_signal(signal.SIGTERM)
+    chat.look_at_server()
     expect(chat.page.locator(".banner")).to_contain_text("shutting down", timeout=8000)
     chat.button("Stop").click()
 

@@ -1,5 +1,7 @@
 #include "text/chat_template.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "text/rust_bridge.h"
 #include "text/tokenizer_config.h"
@@ -65,6 +67,25 @@ rust::Template compile(const std::string& source, const Json& variables,
   }
 }
 
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kBlank);
+  return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
+}
+
+// Leaves out what the template writes behind the last message. Some templates trim what they are given.
+void end_with(RenderedPrompt& prompt, std::string_view content) {
+  std::size_t begin = prompt.text.rfind(content);
+  if (begin == std::string::npos) begin = prompt.text.rfind(content = trimmed(content));
+  if (begin == std::string::npos || content.empty())
+    throw Error(
+        "continue_final_message: the model's chat template does not render the last message as it is");
+  const std::size_t end = begin + content.size();
+  prompt.text.resize(end);
+  while (!prompt.plain.empty() && prompt.plain.back().begin >= end) prompt.plain.pop_back();
+  if (!prompt.plain.empty()) prompt.plain.back().end = std::min(prompt.plain.back().end, end);
+}
+
 }  // namespace
 
 struct ChatTemplate::Impl {
@@ -110,6 +131,8 @@ RenderedPrompt ChatTemplate::render(const ChatInput& input) const {
   auto rendered = chosen.render(dump(variables));
   RenderedPrompt prompt{std::move(rendered.text), {}};
   for (const auto& [begin, end] : rendered.plain) prompt.plain.push_back({begin, end});
+  if (input.continue_final_message)
+    end_with(prompt, input.messages.back()["content"].get_ref<const std::string&>());
   return prompt;
 }
 

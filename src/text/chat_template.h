@@ -16,6 +16,7 @@ struct ChatInput {
   nlohmann::ordered_json tools = nullptr;                             // array or null
   nlohmann::ordered_json template_kwargs = nlohmann::ordered_json::object();
   bool add_generation_prompt = true;
+  bool continue_final_message = false;  // the prompt ends with the last message's text, for more of it
 };
 
 // A model's own Jinja chat template, rendered as Hugging Face transformers renders it (apply_chat_template),

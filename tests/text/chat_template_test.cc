@@ -56,6 +56,23 @@ TEST(ChatTemplate, ErrorsAreTheTemplatesOwnWords) {
   }
 }
 
+TEST(ChatTemplate, EndsWithTheLastMessageWhereItIsContinued) {
+  const std::string source = "{% for m in messages %}<{{ m.role }}>{{ m.content|trim }}</s>\n{% endfor %}";
+  ChatInput input;
+  input.messages = {{{"role", "user"}, {"content", "Paris"}},
+                    {{"role", "assistant"}, {"content", " Paris is "}}};
+  input.add_generation_prompt = false;
+  EXPECT_EQ(render(source, input), "<user>Paris</s>\n<assistant>Paris is</s>\n");
+  input.continue_final_message = true;
+  EXPECT_EQ(render(source, input), "<user>Paris</s>\n<assistant>Paris is");
+  input.messages.back()["content"] = "Paris is </s>";  // which stays text
+  const auto prompt = ChatTemplate::from_source(source, "<s>", "</s>")->render(input);
+  EXPECT_EQ(prompt.text, "<user>Paris</s>\n<assistant>Paris is </s>");
+  ASSERT_FALSE(prompt.plain.empty());
+  EXPECT_EQ(prompt.plain.back().end, prompt.text.size());
+  EXPECT_THROW(render("{% for m in messages %}{{ m.content|upper }}{% endfor %}", input), Error);
+}
+
 TEST(ChatTemplate, PrintsAsPythonDoes) {
   EXPECT_EQ(render("{{ [1, 2.0, 'a', none, true, {'k': \"it's\"}, (1,)] }}"),
             "[1, 2.0, 'a', None, True, {'k': \"it's\"}, (1,)]");

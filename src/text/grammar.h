@@ -29,6 +29,7 @@ struct GrammarSpec {
   struct Schema {
     std::string name;  // [a-zA-Z0-9_]+; "@name" stands for it in the Lark text
     std::string json;
+    bool operator==(const Schema&) const = default;
   };
   std::string lark;
   std::vector<Schema> schemas = {};

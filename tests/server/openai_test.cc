@@ -183,7 +183,6 @@ TEST(ChatRequest, refuses_by_name_what_is_not_built_and_takes_its_neutral_value)
   const std::vector<std::tuple<std::string, Json, Json>> cases{
       {"tools", Json::array(), Json::array({{{"type", "function"}}})},
       {"tool_choice", "none", "required"},
-      {"response_format", {{"type", "text"}}, {{"type", "json_object"}}},
       {"modalities", Json::array({"text"}), Json::array({"text", "audio"})},
       {"service_tier", "auto", "flex"}};
   for (const auto& [name, neutral, other] : cases) {

@@ -44,6 +44,41 @@ void log_prompt(const RouteContext& context, const std::string& request_id,
   log::info("{} prompt of {} tokens: {}", request_id, prompt_ids.size(), beginning(text, max_len));
 }
 
+// What an answer is begun with, once it may be.
+struct Start {
+  const RouteContext& context;
+  std::shared_ptr<Exchange> exchange;
+  std::unique_ptr<AnswerFormat> format;
+  AnswerOptions options;
+  std::vector<std::vector<TokenId>> prompts;
+  AnswerPermit permit;
+};
+
+void begin(const std::shared_ptr<Start>& start) {
+  const auto task = std::make_shared<AnswerTask>(start->context.model, start->exchange,
+                                                 std::move(start->format), start->options);
+  start->exchange->dispatch([start, task] {
+    if (start->exchange->is_gone()) return;
+    try {
+      task->start(start->prompts, std::move(start->permit));
+    } catch (const ApiError& e) {
+      start->exchange->reply(e.response());
+    }
+  });
+}
+
+// On the compiler's thread.
+void begin_in_form(const std::shared_ptr<Start>& start, GrammarCompiler::Compiled compiled) {
+  if (const auto* error = std::get_if<Error>(&compiled)) {
+    const std::string& field = start->options.form->field;
+    const ApiError refusal(400, fmt::format("{}: {}", field, error->what()), {.param = field});
+    start->exchange->reply(refusal.response());
+    return;
+  }
+  start->options.generation.grammar = std::get<std::shared_ptr<const Grammar>>(std::move(compiled));
+  begin(start);
+}
+
 }  // namespace
 
 void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchange,
@@ -61,17 +96,17 @@ void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchang
   if (const std::string* wanted = request.header("x-lmdeploy-timings"))
     options.include_timings = options.include_timings || (*wanted != "0" && *wanted != "false");
   for (const auto& prompt_ids : prompts) log_prompt(context, request.id, prompt_ids);
-  const auto permit = std::make_shared<AnswerPermit>(
-      AnswerPermit{std::move(ticket), context.running, {caller.owner, request.id, options.session_id}});
-  const auto task = std::make_shared<AnswerTask>(context.model, exchange, std::move(format), options);
-  exchange->dispatch([exchange, task, permit, prompts = std::move(prompts)] {
-    if (exchange->is_gone()) return;
-    try {
-      task->start(prompts, std::move(*permit));
-    } catch (const ApiError& e) {
-      exchange->reply(e.response());
-    }
-  });
+  RunningAnswers::Name name{caller.owner, request.id, options.session_id};
+  const auto start = std::make_shared<Start>(Start{context,
+                                                   exchange,
+                                                   std::move(format),
+                                                   std::move(options),
+                                                   std::move(prompts),
+                                                   {std::move(ticket), context.running, std::move(name)}});
+  if (!start->options.form) return begin(start);
+  context.grammars.compile(
+      grammar_of(context.model.tokenizer, *start->options.form),
+      [start](GrammarCompiler::Compiled compiled) { begin_in_form(start, std::move(compiled)); });
 }
 
 }  // namespace lmdeploy

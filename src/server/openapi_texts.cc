@@ -5,6 +5,7 @@ namespace {
 
 constexpr std::string_view kLabel = "A label of the client's own, without effect on the answer.";
 
+constexpr std::string_view kString = R"({"type": "string"})";
 constexpr std::string_view kResponseFormat = R"({"type": "object", "required": ["type"], "properties": {
   "type": {"enum": ["text", "json_object", "json_schema", "regex_schema", "structural_tag"]},
   "json_schema": {"type": "object", "required": ["schema"], "properties": {
@@ -75,15 +76,15 @@ std::vector<FieldText> with_answer_texts(std::vector<FieldText> texts) {
            "The same in vLLM's words: one of json (a schema), regex, choice, grammar (Lark), json_object and "
            "structural_tag."},
           {"guided_json",
-           "The answer is JSON of this schema.",
+           "The answer is JSON of this schema, which may also come as text.",
            {},
-           R"({"type": ["object", "boolean", "string"]})"},
-          {"guided_regex", "The answer matches this regular expression, as a whole."},
+           R"({"type": "object"})"},
+          {"guided_regex", "The answer matches this regular expression, as a whole.", {}, kString},
           {"guided_choice",
            "The answer is one of these texts.",
            {},
            R"({"type": "array", "items": {"type": "string"}})"},
-          {"guided_grammar", "The answer follows this Lark grammar."},
+          {"guided_grammar", "The answer follows this Lark grammar.", {}, kString},
           {"n", "Answers to each prompt.", "1"},
           {"stream", "Send the answer while it is made, as server-sent events.", "false"},
           {"stream_options", "Only where stream is true."},

@@ -9,6 +9,9 @@ namespace {
 std::vector<CallText> spellings(const ToolFormat& format, const Tokenizer& tokenizer,
                                 const std::string& name) {
   std::vector<CallText> spellings{call_text(format, name)};
+  if (format.shape == ToolFormat::Shape::bare && tokenizer.token_to_id(format.begin))
+    spellings.push_back(
+        {fmt::format("{}{}", format.begin, spellings.front().before), spellings.front().behind});
   if (format.shape != ToolFormat::Shape::list) return spellings;
   const std::string_view behind_begin =
       std::string_view(spellings.front().before).substr(format.begin.size());
@@ -23,7 +26,9 @@ std::vector<CallText> spellings(const ToolFormat& format, const Tokenizer& token
 StructuralTags tool_tags(const ToolFormat& format, const Tokenizer& tokenizer, const ToolUse& use) {
   StructuralTags tags;
   const bool is_bare = format.shape == ToolFormat::Shape::bare;
-  tags.triggers = {is_bare ? std::string(R"({"name": ")") : fmt::format("{}{}", format.begin, format.header)};
+  if (is_bare) tags.triggers.emplace_back(R"({"name": ")");
+  if (!is_bare || tokenizer.token_to_id(format.begin))
+    tags.triggers.push_back(fmt::format("{}{}", format.begin, format.header));
   tags.at_least_one = use.must_call();
   tags.stop_after_first = !use.parallel || use.choice == ToolUse::Choice::named;
   for (const ToolDefinition& tool : use.tools) {

@@ -42,6 +42,7 @@ int run_api_server(const ApiServerOptions& options) {
     throw UsageError("not built yet: --meta-instruction of a server",
                      "Send it as a message of role system, or change the template with --chat-template.");
   if (options.dry_run) return run_plan({.model = options.model, .engine = options.engine});
+  check_dialect_names(options.chat.dialect);
   init_log(options.model.log_level, options.server.log_format == "json");
   const ServerOptions server_opts = server_options(options.server);
   raise_descriptor_limit(server_opts.max_connections);
@@ -59,6 +60,8 @@ int run_api_server(const ApiServerOptions& options) {
   say(loaded.summary);
   if (served.chat_template == nullptr)
     say("This model has no chat template: /v1/completions works, chats need --chat-template FILE");
+  if (const std::string dialect = describe(served.dialect); !dialect.empty())
+    say(fmt::format("Its chats have {}", dialect));
   say(fmt::format("Serving {} at {} (Ctrl-C stops)", names.front(), url));
   if (!server_opts.disable_page)
     say(fmt::format("Chat page: {}{}", url, server_opts.page_at_root ? "" : "/chat"));
@@ -76,6 +79,7 @@ int run_api_server(const ApiServerOptions& options) {
 void add_api_server_options(CLI::App& app, ApiServerOptions& options) {
   add_model_options(app, options.model);
   add_chat_options(app, options.chat);
+  add_dialect_options(app, options.chat.dialect);
   add_server_options(app, options.server);
   app.add_option("--meta-instruction", options.meta_instruction)->group("");
   add_engine_options(app, options.engine);

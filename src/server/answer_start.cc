@@ -8,6 +8,7 @@
 #include "server/answer_task.h"
 #include "server/api_error.h"
 #include "server/caller.h"
+#include "text/late_grammar.h"
 
 namespace lmdeploy {
 namespace {
@@ -75,7 +76,11 @@ void begin_in_form(const std::shared_ptr<Start>& start, GrammarCompiler::Compile
     start->exchange->reply(refusal.response());
     return;
   }
-  start->options.generation.grammar = std::get<std::shared_ptr<const Grammar>>(std::move(compiled));
+  auto grammar = std::get<std::shared_ptr<const Grammar>>(std::move(compiled));
+  const ServedModel& model = start->context.model;
+  if (const auto& parsing = start->options.parsing; parsing && parsing->reasoning)
+    grammar = after_reasoning(model.tokenizer, model.eos_ids, *parsing->reasoning, std::move(grammar));
+  start->options.generation.grammar = std::move(grammar);
   begin(start);
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "server/api_error.h"
+#include "text/tool_prompt.h"
 
 namespace lmdeploy {
 
@@ -29,14 +30,18 @@ std::vector<TokenId> encode_text(const RouteContext& context, const std::string&
   return context.model.tokenizer.encode(text, add_special_tokens);
 }
 
-std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param) {
+RenderedPrompt render_chat(const RouteContext& context, const ChatInput& input, const char* param) {
   if (context.model.chat_template == nullptr)
     throw ApiError(
         400, "this model's folder has no chat template: use /v1/completions, or give messages as a string",
         {.param = param});
-  const RenderedPrompt rendered = context.model.chat_template->render(input);
+  RenderedPrompt rendered = render_chat(*context.model.chat_template, context.model.dialect, input);
   check_prompt_bytes(context, rendered.text.size(), param);
-  return context.model.tokenizer.encode(rendered);
+  return rendered;
+}
+
+std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param) {
+  return context.model.tokenizer.encode(render_chat(context, input, param));
 }
 
 }  // namespace lmdeploy

@@ -18,6 +18,7 @@ void check_model(const ServedModel& model, const std::string& name);
 void check_prompt_bytes(const RouteContext& context, std::size_t num_bytes, const char* param);
 std::vector<TokenId> encode_text(const RouteContext& context, const std::string& text, const char* param,
                                  bool add_special_tokens = true);
+RenderedPrompt render_chat(const RouteContext& context, const ChatInput& input, const char* param);
 std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param);
 
 }  // namespace lmdeploy

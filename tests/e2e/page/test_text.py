@@ -1,7 +1,9 @@
 """What answers look like: Markdown, code, formulas, hostile text, reasoning, tools, schemas, log probabilities.
 
 Tests marked `scripted` have the answer come from a stand-in for the server, because they need an answer of a given
-shape, or a field that the demo model's server does not offer."""
+shape."""
+
+import json
 
 import pytest
 from playwright.sync_api import expect
@@ -154,19 +156,25 @@ def test_tools_of_ones_own_answer_from_a_template_or_by_hand(open_page, server):
     assert requests[2]["messages"][-1]["content"] == "sunny"
 
 
-@pytest.mark.scripted
 def test_answers_can_be_bound_to_a_schema(chat):
-    requests = chat.script([{"content": '{"name": "Ada", "year": 1815}'}])
+    schema = {"type": "object", "properties": {"year": {"type": "integer", "minimum": 1, "maximum": 2100}},
+              "required": ["year"], "additionalProperties": False}
     panel = chat.settings()
     panel.get_by_role("switch", name="Answers fit a JSON Schema").check()
     field = panel.get_by_role("textbox", name="JSON Schema", exact=True)
     field.fill("{")
     expect(panel.get_by_role("alert")).to_contain_text("Not JSON")
-    field.fill('{"type": "object"}')
+    field.fill(json.dumps(schema))
     chat.close_settings()
-    chat.ask("Who?")
-    assert requests[0]["response_format"] == {
-        "type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": {"type": "object"}}}
+    answer = json.loads(chat.ask("When was the Eiffel Tower built?"))
+    assert list(answer) == ["year"] and 1 <= answer["year"] <= 2100
+
+
+def test_the_server_takes_the_pages_tools(open_page, server):
+    chat = open_page(server.url, {"toolsOn": True})
+    with chat.page.expect_response("**/v1/chat/completions") as response:
+        chat.ask("Hello!")
+    assert response.value.status == 200
 
 
 def test_tokens_are_coloured_by_their_probability(open_page, server):

@@ -56,6 +56,7 @@ INCLUDE_RULES = [
     Rule(re.compile(r"^curl/"), re.compile(r"^client/http_client"), "libcurl stays in src/client/http_client*"),
     Rule(re.compile(r"^(zlib|zstd|snappy)\.h$"), re.compile(r"^dataset/decompress"),
          "zlib, libzstd and snappy stay in src/dataset/decompress*"),
+    Rule(re.compile(r"^histedit\.h$"), re.compile(r"^cli/line_editor"), "libedit stays in src/cli/line_editor*"),
     Rule(re.compile(r"^prometheus/"), re.compile(r"^server/metric"), "prometheus-cpp stays in src/server/metric*"),
     Rule(re.compile(r"^iostream$"), re.compile(r"^cli/"), "<iostream> stays in src/cli"),
     Rule(re.compile(r"^(cuda|cublas|cub/|mma\.h)"), re.compile(r"(^|/)cuda/"), "CUDA headers stay in a cuda/ folder"),

@@ -10,7 +10,7 @@ MIN_CMAKE=3.25
 
 BUILD_PACKAGES=(ca-certificates curl make g++ cmake ninja-build
   libssl-dev libcurl4-openssl-dev
-  zlib1g-dev libzstd-dev libsnappy-dev
+  zlib1g-dev libzstd-dev libsnappy-dev libedit-dev
   nlohmann-json3-dev libcli11-dev libspdlog-dev libfmt-dev libsentencepiece-dev prometheus-cpp-dev
   libgtest-dev libgmock-dev librapidcheck-dev
   python3 python3-pip python3-venv)

@@ -7,10 +7,9 @@
 #include "cli/command.h"
 #include "cli/compatibility.h"
 #include "cli/loaded_model.h"
-#include "cli/repl.h"
 #include "cli/sampling_options.h"
 #include "cli/say.h"
-#include "cli/terminal.h"
+#include "cli/talk.h"
 #include "server/generation.h"
 
 namespace lmdeploy::cli {
@@ -21,6 +20,7 @@ struct Options {
   EngineFlags engine;
   ChatOptions chat;
   SamplingOptions sampling;
+  TalkOptions talk;
   std::string meta_instruction;
 };
 
@@ -90,6 +90,7 @@ class LocalBackend : public ReplBackend {
       return;
     }
     const auto& last = std::get<TextDelta>(result);
+    answer.tokens = {last.num_generated_tokens, last.num_prompt_tokens, last.timings.num_cached_tokens};
     if (last.finish_reason == FinishReason::length) answer.end = ReplAnswer::End::length;
     if (last.finish_reason == FinishReason::abort) answer.end = ReplAnswer::End::stopped;
     if (last.finish_reason == FinishReason::error) {
@@ -113,8 +114,7 @@ int chat(const Options& options) {
   say(loaded.summary);
   LocalBackend backend(
       served, generation_params(chat_sampling(served.sampling, loaded.generation), options.sampling));
-  StandardTerminal terminal;
-  Repl(backend, terminal, options.meta_instruction).run();
+  talk(backend, options.talk, options.meta_instruction);
   return 0;
 }
 
@@ -128,6 +128,7 @@ Action setup_chat(CLI::App& app) {
   app.add_option("--meta-instruction", options->meta_instruction, "System message of the chat")
       ->option_text("TEXT")
       ->group("Model");
+  add_talk_options(app, options->talk);
   add_sampling_options(app, options->sampling,
                        "Sampling (default: the model's generation_config.json, then temperature 0.8, top_p "
                        "0.8, top_k 40)");

@@ -14,7 +14,7 @@ constexpr CommandGroup kGroupTable[] = {
 constexpr Command kCommandTable[] = {
     {"", "chat", "Talk to a model in this terminal",
      "lmdeploy chat models/SmolLM2-135M-Instruct\n"
-     "lmdeploy chat MODEL --cache-max-entry-count 0.4",
+     "lmdeploy chat MODEL --cache-max-entry-count 0.4 --stats",
      setup_chat},
     {"", "convert", "Turn a GGUF file into a Hugging Face model folder",
      "lmdeploy convert SmolLM2-135M-Instruct.Q4_1.gguf --work-dir models/SmolLM2-135M-Instruct",
@@ -31,7 +31,9 @@ constexpr Command kCommandTable[] = {
      "lmdeploy serve api_server MODEL --cache-max-entry-count 4GiB --api-keys KEY1 KEY2",
      setup_serve_api_server},
     {"serve", "api_client", "Talk to a running server in this terminal",
-     "lmdeploy serve api_client http://localhost:23333", setup_serve_api_client},
+     "lmdeploy serve api_client http://localhost:23333\n"
+     "lmdeploy serve api_client http://localhost:23333 --stats",
+     setup_serve_api_client},
     {"serve", "gradio", "A chat page in the browser",
      "lmdeploy serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006\n"
      "lmdeploy serve gradio MODEL --server-port 6006",

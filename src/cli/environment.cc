@@ -29,6 +29,14 @@ std::filesystem::path user_cache_folder() {
   return cache ? std::filesystem::path(*cache) : home_folder() / ".cache";
 }
 
+std::optional<std::filesystem::path> user_state_folder() {
+  const std::filesystem::path state = environment_variable("XDG_STATE_HOME").value_or("");
+  if (state.is_absolute()) return state;  // its specification says to ignore others
+  const std::optional<std::string> home = environment_variable("HOME");
+  if (!home) return std::nullopt;
+  return std::filesystem::path(*home) / ".local" / "state";
+}
+
 std::filesystem::path lmdeploy_cache_folder() {
   const std::optional<std::string> cache = environment_variable("LMDEPLOY_CACHE");
   return cache ? std::filesystem::path(*cache) : user_cache_folder() / "lmdeploy";

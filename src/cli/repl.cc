@@ -1,7 +1,11 @@
 #include "cli/repl.h"
 
+#include "base/error.h"
+
 namespace lmdeploy::cli {
 namespace {
+
+namespace fs = std::filesystem;
 
 // What a terminal sends may be no UTF-8: each wrong byte becomes U+FFFD, as JSON demands.
 std::string valid_utf8(const std::string& text) {
@@ -11,15 +15,11 @@ std::string valid_utf8(const std::string& text) {
 
 }  // namespace
 
-Repl::Repl(ReplBackend& backend, ReplTerminal& terminal, std::string system_message)
-    : backend_(backend), terminal_(terminal), system_message_(std::move(system_message)) {
-  forget();
-}
-
-void Repl::forget() {
-  messages_ = nlohmann::ordered_json::array();
-  if (!system_message_.empty()) messages_.push_back({{"role", "system"}, {"content", system_message_}});
-}
+Repl::Repl(ReplBackend& backend, ReplTerminal& terminal, ReplOptions options)
+    : backend_(backend),
+      terminal_(terminal),
+      options_(std::move(options)),
+      conversation_(valid_utf8(options_.system_message)) {}
 
 void Repl::run() {
   while (!input_ended_) {
@@ -27,7 +27,12 @@ void Repl::run() {
     std::string message;
     switch (read_message(message)) {
       case Input::message:
-        respond(message);
+        terminal_.remember(message);
+        respond(valid_utf8(message));
+        break;
+      case Input::command:
+        terminal_.remember(message);
+        obey(*parse_chat_command(message));
         break;
       case Input::clear:
         forget();
@@ -58,25 +63,96 @@ Repl::Input Repl::read_message(std::string& message) {
     // The commands work at once, without the second enter.
     if (message.empty() && line == "exit") return Input::exit;
     if (message.empty() && line == "end") return Input::clear;
+    const bool is_command = message.empty() && parse_chat_command(line);
     message += (message.empty() ? "" : "\n") + line;
+    if (is_command) return Input::command;
   }
 }
 
-void Repl::respond(const std::string& message) {
-  messages_.push_back({{"role", "user"}, {"content", valid_utf8(message)}});
+void Repl::obey(const ChatCommand& command) {
+  switch (command.name) {
+    case ChatCommand::Name::help:
+      return terminal_.note(chat_help());
+    case ChatCommand::Name::regen:
+      return regenerate();
+    case ChatCommand::Name::system:
+      return system(command.argument);
+    case ChatCommand::Name::save:
+      return save(command.argument);
+    case ChatCommand::Name::unknown:
+      break;
+  }
+  terminal_.note(
+      fmt::format("There is no command {}; there are {}. Nothing was sent: for a message that begins with a "
+                  "slash put a space before it.",
+                  command.argument, chat_command_list()));
+}
+
+bool Repl::respond(const std::string& question) {
+  AnswerClock clock;
   const ReplAnswer answer = backend_.answer(
-      messages_, [&](std::string_view text) { terminal_.write(text); },
+      conversation_.messages_with(question),
+      [&](std::string_view text) {
+        clock.on_text();
+        terminal_.write(text);
+      },
       [&] { return terminal_.take_interrupt(); });
   terminal_.write("\n");
+  show_end(answer, clock);
+  // A question without an answer would leave two user turns in a row, which many templates refuse.
+  unanswered_ = answer.text.empty() ? std::optional(question) : std::nullopt;
+  if (!unanswered_) conversation_.add({question, answer.text});
+  return !unanswered_;
+}
+
+void Repl::show_end(const ReplAnswer& answer, const AnswerClock& clock) {
   if (answer.end == ReplAnswer::End::refused) terminal_.note(answer.problem);
   if (answer.end == ReplAnswer::End::stopped) terminal_.note("Stopped.");
   if (answer.end == ReplAnswer::End::length)
     terminal_.note("The answer reached its longest length; `end` starts a new conversation.");
-  // A question without an answer would leave two user turns in a row, which many templates refuse.
-  if (answer.text.empty())
-    messages_.erase(messages_.size() - 1);
-  else
-    messages_.push_back({{"role", "assistant"}, {"content", answer.text}});
+  if (options_.stats && answer.end != ReplAnswer::End::refused)
+    terminal_.note(answer_stats(answer.tokens, clock.first(), clock.spread()));
+}
+
+void Repl::forget() {
+  conversation_.forget();
+  unanswered_.reset();
+}
+
+void Repl::regenerate() {
+  if (unanswered_) {
+    respond(std::string(*unanswered_));
+    return;
+  }
+  const std::optional<ChatTurn> last = conversation_.take_last();
+  if (!last) return terminal_.note("There is no message yet that could be answered again.");
+  if (respond(last->question)) return;
+  conversation_.add(*last);
+  unanswered_.reset();
+  terminal_.note("The earlier answer stays.");
+}
+
+void Repl::system(const std::string& text) {
+  const std::string& now = conversation_.system_message();
+  if (text.empty()) return terminal_.note(now.empty() ? "There is no system prompt." : now);
+  conversation_.set_system_message(text == "\"\"" ? std::string() : valid_utf8(text));
+  terminal_.note(now.empty() ? "The system prompt is removed." : "The system prompt is set.");
+}
+
+void Repl::save(const std::string& name) {
+  if (name.empty()) return terminal_.note("/save needs a file: /save chat.json or /save chat.md");
+  if (conversation_.empty()) return terminal_.note("There is nothing to save yet.");
+  try {
+    const fs::path file =
+        fs::absolute(name.starts_with("~/") ? options_.home / name.substr(2) : fs::path(name));
+    if (!saved_.contains(file) && fs::exists(fs::symlink_status(file)))
+      throw Error(fmt::format("{} is there already", file.string()), "Give another name or remove it first.");
+    save_messages(conversation_.messages(), file);
+    saved_.insert(file);
+    terminal_.note(fmt::format("Saved to {}", file.string()));
+  } catch (const std::exception& error) {
+    terminal_.note(error.what());
+  }
 }
 
 }  // namespace lmdeploy::cli

@@ -4,10 +4,9 @@
 #include "base/error.h"
 #include "cli/command.h"
 #include "cli/environment.h"
-#include "cli/repl.h"
 #include "cli/sampling_options.h"
 #include "cli/say.h"
-#include "cli/terminal.h"
+#include "cli/talk.h"
 #include "client/chat_client.h"
 
 namespace lmdeploy::cli {
@@ -20,9 +19,11 @@ struct Options {
   std::string api_key;
   std::string model_name;
   SamplingOptions sampling;
+  TalkOptions talk;
 };
 
-Json request_template(const std::string& model, const SamplingOptions& sampling) {
+Json request_template(const std::string& model, const Options& options) {
+  const SamplingOptions& sampling = options.sampling;
   Json body{{"model", model}};
   if (sampling.temperature) body["temperature"] = *sampling.temperature;
   if (sampling.top_p) body["top_p"] = *sampling.top_p;
@@ -31,6 +32,8 @@ Json request_template(const std::string& model, const SamplingOptions& sampling)
   if (sampling.repetition_penalty) body["repetition_penalty"] = *sampling.repetition_penalty;
   if (sampling.seed) body["seed"] = *sampling.seed;
   if (sampling.max_new_tokens > 0) body["max_tokens"] = sampling.max_new_tokens;
+  // Asked for only where it is shown: some servers do not know the field.
+  if (options.talk.stats) body["stream_options"] = {{"include_usage", true}};
   return body;
 }
 
@@ -45,12 +48,15 @@ class RemoteBackend : public ReplBackend {
       body_["messages"] = messages;
       const client::ChatAnswer received = client_.chat(body_, on_text, should_stop);
       answer.text = received.text;
+      answer.tokens = {received.num_tokens, received.num_prompt_tokens, received.num_cached_tokens};
       if (received.finish_reason == "length") answer.end = ReplAnswer::End::length;
       if (received.finish_reason == "abort") answer.end = ReplAnswer::End::stopped;
     } catch (const Error& error) {
       answer.end = ReplAnswer::End::refused;
       answer.problem = error.what();
     }
+    // As in the chat with a model of this process: an answer to the same message may be another one.
+    if (body_.contains("seed")) body_["seed"] = body_["seed"].get<std::uint64_t>() + 1;
     return answer;
   }
 
@@ -59,14 +65,13 @@ class RemoteBackend : public ReplBackend {
   Json body_;
 };
 
-int talk(const Options& options) {
+int talk_to_server(const Options& options) {
   client::ChatClient client(options.url, options.api_key);
   const std::vector<std::string> models = client.list_models();
   const std::string& model = options.model_name.empty() ? models.front() : options.model_name;
   say(fmt::format("Talking to {} at {}", model, client.url()));
-  RemoteBackend backend(client, request_template(model, options.sampling));
-  StandardTerminal terminal;
-  Repl(backend, terminal, {}).run();
+  RemoteBackend backend(client, request_template(model, options));
+  talk(backend, options.talk, {});
   return 0;
 }
 
@@ -81,8 +86,9 @@ Action setup_serve_api_client(CLI::App& app) {
   app.add_option("--session-id")
       ->description("Without effect: the conversation lives here")
       ->option_text("N");
+  add_talk_options(app, options->talk);
   add_sampling_options(app, options->sampling, "Sampling (default: as the server has it)");
-  return [options] { return talk(*options); };
+  return [options] { return talk_to_server(*options); };
 }
 
 }  // namespace lmdeploy::cli

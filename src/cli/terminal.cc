@@ -7,11 +7,12 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <utility>
 
 namespace lmdeploy::cli {
 namespace {
 
-constexpr const char* kPrompt = "double enter to end input >>> ";
+constexpr const char* kPrompt = "double enter to end input >>>";
 
 void print(std::string_view text) {
   std::fwrite(text.data(), 1, text.size(), stdout);
@@ -20,10 +21,13 @@ void print(std::string_view text) {
 
 }  // namespace
 
-StandardTerminal::StandardTerminal()
-    : input_is_terminal_(isatty(STDIN_FILENO) == 1), output_is_terminal_(isatty(STDOUT_FILENO) == 1) {}
+StandardTerminal::StandardTerminal(ChatHistory history)
+    : input_is_terminal_(isatty(STDIN_FILENO) == 1),
+      output_is_terminal_(isatty(STDOUT_FILENO) == 1),
+      editor_(LineEditor::make(interrupts_, std::move(history))) {}
 
 ReplTerminal::Read StandardTerminal::read_line(std::string& line) {
+  if (editor_) return editor_->read_line(std::exchange(prompt_, {}), line);
   while (!take_line(line)) {
     if (input_ended_) {
       line = std::move(buffered_);
@@ -68,7 +72,13 @@ StandardTerminal::Fill StandardTerminal::fill() {
 
 void StandardTerminal::prompt() {
   if (!input_is_terminal_) return;
-  print(output_is_terminal_ ? fmt::format("\n\x1b[1m{}\x1b[0m", kPrompt) : fmt::format("\n{}", kPrompt));
+  if (editor_) prompt_ = kPrompt;
+  if (editor_) return print("\n");
+  print(output_is_terminal_ ? fmt::format("\n\x1b[1m{}\x1b[0m ", kPrompt) : fmt::format("\n{} ", kPrompt));
+}
+
+void StandardTerminal::remember(const std::string& message) {
+  if (editor_) editor_->remember(message);
 }
 
 void StandardTerminal::write(std::string_view text) {
@@ -78,7 +88,10 @@ void StandardTerminal::write(std::string_view text) {
 void StandardTerminal::note(const std::string& text) {
   std::fflush(stdout);
   const bool colour = isatty(STDERR_FILENO) == 1;
-  fmt::print(stderr, "{}[{}]{}\n", colour ? "\x1b[2m" : "", text, colour ? "\x1b[0m" : "");
+  const std::string shown = colour ? visible_controls(text) : text;
+  const bool has_lines = shown.find('\n') != std::string::npos;
+  fmt::print(stderr, "{}{}{}{}{}\n", colour ? "\x1b[2m" : "", has_lines ? "" : "[", shown,
+             has_lines ? "" : "]", colour ? "\x1b[0m" : "");
 }
 
 std::string visible_controls(std::string_view text) {

@@ -22,6 +22,11 @@ std::string text_of(const Json& delta, const char* key) {
   return it != delta.end() && it->is_string() ? it->get<std::string>() : std::string{};
 }
 
+std::optional<std::int64_t> count_of(const Json& usage, const char* key) {
+  const auto it = usage.find(key);
+  return it != usage.end() && it->is_number_integer() ? std::optional(it->get<std::int64_t>()) : std::nullopt;
+}
+
 // Folds the chunks of a stream into an answer.
 class AnswerReader {
  public:
@@ -37,6 +42,7 @@ class AnswerReader {
       throw Error("the server sent an event that is no JSON object", "Check that the URL is an OpenAI API.");
     if (event.name == "error" || chunk.contains("error"))
       throw Error(fmt::format("the server ended the answer: {}", error_message(event.data)));
+    if (const auto it = chunk.find("usage"); it != chunk.end() && it->is_object()) usage(*it);
     const auto choices = chunk.find("choices");
     if (choices == chunk.end() || !choices->is_array() || choices->empty()) return;
     choice(choices->front());
@@ -46,6 +52,13 @@ class AnswerReader {
   bool complete() const { return done_ || !answer_.finish_reason.empty(); }
 
  private:
+  void usage(const Json& usage) {
+    answer_.num_tokens = count_of(usage, "completion_tokens");
+    answer_.num_prompt_tokens = count_of(usage, "prompt_tokens");
+    if (const auto it = usage.find("prompt_tokens_details"); it != usage.end() && it->is_object())
+      answer_.num_cached_tokens = count_of(*it, "cached_tokens");
+  }
+
   void choice(const Json& choice) {
     const std::string reason = text_of(choice, "finish_reason");
     if (!reason.empty()) answer_.finish_reason = reason;

@@ -1,6 +1,7 @@
 #pragma once
 #include <functional>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -13,6 +14,8 @@ struct ChatAnswer {
   std::string text;
   std::string
       finish_reason;  // the server's: stop, length, ...; "abort" where on_text or should_stop ended it
+  // Of the usage, where the server sent one: `stream_options: {"include_usage": true}` asks for it.
+  std::optional<std::int64_t> num_tokens, num_prompt_tokens, num_cached_tokens;
 };
 
 // A server that speaks OpenAI's chat API.

@@ -20,5 +20,16 @@ TEST(Interrupts, CountSignalsInsteadOfDying) {
   EXPECT_FALSE(interrupts.take());
 }
 
+TEST(SignalPipe, KeepsItsSignalsAndNoOthers) {
+  SignalPipe pipe({SIGWINCH, SIGCONT});
+  Interrupts interrupts;
+  raise(SIGINT);
+  EXPECT_FALSE(pipe.take());
+  EXPECT_TRUE(interrupts.take());
+  raise(SIGCONT);
+  EXPECT_TRUE(pipe.take());
+  EXPECT_FALSE(interrupts.take());
+}
+
 }  // namespace
 }  // namespace lmdeploy::cli

@@ -57,6 +57,25 @@ TEST_F(ChatClientTest, FoldsAStream) {
   EXPECT_EQ(Json::parse(request.body)["stream"], true);
 }
 
+TEST_F(ChatClientTest, TakesTheCountsOfTheUsage) {
+  const Json usage{
+      {"completion_tokens", 3}, {"prompt_tokens", 9}, {"prompt_tokens_details", {{"cached_tokens", 4}}}};
+  reply_.body = chunk({{"content", "Paris."}}, "stop") +
+                "data: " + Json{{"choices", Json::array()}, {"usage", usage}}.dump() + "\n\ndata: [DONE]\n\n";
+  ChatClient client(server_.url(), "");
+  ChatAnswer answer = chat(client);
+  EXPECT_EQ(answer.num_tokens, 3);
+  EXPECT_EQ(answer.num_prompt_tokens, 9);
+  EXPECT_EQ(answer.num_cached_tokens, 4);
+  reply_.body =
+      chunk({{"content", "Paris."}}, "stop") +
+      "data: {\"choices\":[],\"usage\":{\"completion_tokens\":\"3\",\"prompt_tokens_details\":null}}\n\n" +
+      "data: [DONE]\n\n";
+  answer = chat(client);
+  EXPECT_FALSE(answer.num_tokens);
+  EXPECT_FALSE(answer.num_cached_tokens);
+}
+
 TEST_F(ChatClientTest, ShowsReasoningButKeepsOnlyTheAnswer) {
   reply_.body = chunk({{"reasoning_content", "hm. "}}) + kParis;
   ChatClient client(server_.url(), "");

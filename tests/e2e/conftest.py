@@ -17,6 +17,22 @@ def server(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_home(tmp_path_factory):
+    """What the tests type is not in the history of the one who runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
+@pytest.fixture(params=["chat", "api_client"])
+def chat(request, server):
+    """The command line of either chat."""
+    if request.param == "chat":
+        return ("chat", MODEL, "--session-len", "4096", "--temperature", "0")
+    return ("serve", "api_client", server.url, "--temperature", "0")
+
+
 @pytest.fixture(scope="session")
 def client(server):
     return server.client()

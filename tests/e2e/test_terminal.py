@@ -4,30 +4,7 @@ import pexpect
 import pytest
 
 from program import GGUF, MODEL, run, terminal
-
-PROMPT = "double enter to end input >>>"
-PARIS = "The capital of France is Paris."
-QUESTION = "What is the capital of France?"
-
-
-@pytest.fixture(params=["chat", "api_client"])
-def chat(request, server):
-    """The command line of either chat."""
-    if request.param == "chat":
-        return ("chat", MODEL, "--session-len", "4096", "--temperature", "0")
-    return ("serve", "api_client", server.url, "--temperature", "0")
-
-
-def say(child, text):
-    child.expect_exact(PROMPT)
-    child.send(text + "\n\n")
-
-
-def leave(child):
-    say(child, "exit")
-    child.expect(pexpect.EOF)
-    child.close()
-    assert child.exitstatus == 0
+from talk import PARIS, PROMPT, QUESTION, leave, say
 
 
 def test_a_question_is_answered(chat):

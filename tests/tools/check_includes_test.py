@@ -49,6 +49,8 @@ class CheckIncludes(unittest.TestCase):
         self.assert_broken("client/hub.cc", "#include <curl/curl.h>\n", "libcurl")
         self.assert_clean("dataset/decompress.cc", "#include <zlib.h>\n#include <zstd.h>\n#include <snappy.h>\n")
         self.assert_broken("dataset/json_lines.cc", "#include <zlib.h>\n", "zlib")
+        self.assert_clean("cli/line_editor.cc", "#include <histedit.h>\n")
+        self.assert_broken("cli/repl.cc", "#include <histedit.h>\n", "libedit")
         self.assert_clean("tensor/cuda/allocator.cc", "#include <cuda_runtime.h>\n")
         self.assert_broken("tensor/allocator.cc", "#include <cuda_runtime.h>\n", "CUDA")
         self.assert_broken("engine/engine.cc", "#include <nlohmann/json.hpp>\n", "JSON")

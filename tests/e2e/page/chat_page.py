@@ -58,6 +58,9 @@ class ChatPage:
     def answer(self) -> str:
         return self.answers.last.locator(".answer").inner_text().strip()
 
+    def expect_answer(self, text: str):
+        expect(self.answers.last.locator(".answer")).to_have_text(text)
+
     def act(self, message, name: str):
         """Presses one of the buttons below a message."""
         message.hover()

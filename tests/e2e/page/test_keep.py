@@ -54,7 +54,7 @@ def test_exports_come_back_whole(chat, tmp_path):
         chat.sidebar().locator("input[type=file]").set_input_files(file)
         expect(chat.page.get_by_text("Imported: 1").first).to_be_visible()
         expect(chat.questions).to_have_text("What is the capital of France?")
-        expect(chat.answers.last.locator(".answer")).to_have_text(answer)
+        chat.expect_answer(answer)
         expect(chat.answers.locator(".branches")).to_have_count(num_branches)
 
 

@@ -122,6 +122,8 @@ void add_limits(CLI::App& app, ServerFlags& flags) {
             "Prompt tokens of the requests that wait (1048576); more are told 429");
   add_count(app, "--max-connections", server.max_connections, "Open connections (4096); more are told 503");
   add_count(app, "--max-sessions", server.max_sessions, "Sessions of /v1/chat/interactive (4096)");
+  add_count(app, "--max-stored-responses", server.max_stored_responses,
+            "Answers of /v1/responses that are kept (4096); 0: none", 0);
   add_bytes(app, "--max-body-size", server.max_body_bytes, "Of a request's body (4MiB)");
   add_bytes(app, "--max-header-size", server.max_header_bytes, "Of a request's header (16KiB)");
   add_count(app, "--max-n", server.limits.max_choices, "Answers to one prompt: `n` (16)");

@@ -61,15 +61,15 @@ void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchang
   if (const std::string* wanted = request.header("x-lmdeploy-timings"))
     options.include_timings = options.include_timings || (*wanted != "0" && *wanted != "false");
   for (const auto& prompt_ids : prompts) log_prompt(context, request.id, prompt_ids);
-  const auto permit = std::make_shared<AnswerPermit>(
-      AnswerPermit{std::move(ticket), context.running, {caller.owner, request.id, options.session_id}});
+  const auto permit = std::make_shared<AnswerPermit>(AnswerPermit{
+      std::move(ticket), context.running, {caller.owner, request.id, options.session_id, options.answer_id}});
   const auto task = std::make_shared<AnswerTask>(context.model, exchange, std::move(format), options);
   exchange->dispatch([exchange, task, permit, prompts = std::move(prompts)] {
     if (exchange->is_gone()) return;
     try {
       task->start(prompts, std::move(*permit));
     } catch (const ApiError& e) {
-      exchange->reply(e.response());
+      exchange->reply(e.response_to(exchange->request()));
     }
   });
 }

@@ -109,17 +109,18 @@ void AnswerTask::on_delta(std::int32_t choice_idx, const TextDelta& delta) {
   if (!chunk.text.empty() || chunk.token >= 0 || !chunk.tokens.empty()) deliver(chunk);
   if (reason == FinishReason::none || running_ == nullptr) return;  // the reader may have been cut off
   if (choice_idx % options_.num_candidates == 0) usage_.num_cached_tokens += delta.timings.num_cached_tokens;
-  finish_choice(choice_idx, reason);
+  finish_choice(choice_idx, reason, delta.stop_string);
   if (num_unfinished_ == 0 && running_ != nullptr) complete();
 }
 
-void AnswerTask::finish_choice(std::int32_t choice_idx, FinishReason reason) {
+void AnswerTask::finish_choice(std::int32_t choice_idx, FinishReason reason, std::string stop_string) {
   Choice& choice = choices_[static_cast<std::size_t>(choice_idx)];
   choice.finished = true;
   --num_unfinished_;
   usage_.num_completion_tokens += choice.num_generated_tokens;
   deliver({.choice_idx = choice_idx,
            .finish_reason = reason,
+           .stop_string = std::move(stop_string),
            .num_generated_tokens = choice.num_generated_tokens});
 }
 
@@ -172,7 +173,7 @@ void AnswerTask::fail(const ApiError& error) {
     exchange_->send(format_->failure(error));
     exchange_->finish();
   } else {
-    exchange_->reply(error.response());
+    exchange_->reply(error.response_to(exchange_->request()));
   }
 }
 

@@ -44,7 +44,7 @@ class AnswerTask : public std::enable_shared_from_this<AnswerTask> {
   AnswerChunk chunk_of(std::int32_t choice_idx, const TextDelta& delta);
   void add_echo(std::int32_t choice_idx, const TextDelta& delta, AnswerChunk& chunk);
   void deliver(const AnswerChunk& chunk);
-  void finish_choice(std::int32_t choice_idx, FinishReason reason);
+  void finish_choice(std::int32_t choice_idx, FinishReason reason, std::string stop_string = {});
   void end_early();
   void fail(const ApiError& error);
   void complete();

@@ -119,6 +119,7 @@ void Generation::on_output(const Output& output) {
   if (state_->decoder.stopped()) {
     if (delta.finish_reason == FinishReason::none) state_->engine.abort(state_->request_id);
     delta.finish_reason = FinishReason::stop;
+    delta.stop_string = state_->decoder.stop_string();
   }
   // The callback may abort(), and its last run lets go of what it holds.
   const Callback callback = state_->callback;

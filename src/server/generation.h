@@ -46,7 +46,8 @@ struct GenerationParams {
 struct TextDelta {
   std::string text;  // may be empty: a token whose text is not certain yet
   FinishReason finish_reason = FinishReason::none;
-  std::string error;  // with finish_reason error
+  std::string error;             // with finish_reason error
+  std::string stop_string = {};  // of GenerationParams::stop, where one of these has ended the answer
   std::int32_t num_prompt_tokens = 0;
   std::int32_t num_generated_tokens = 0;  // so far, a stop token included
   TokenId token = -1;                     // of this step; -1: none

@@ -11,8 +11,15 @@ void expect_exactly_one(const char* first, bool has_first, const char* second, b
 // `session_id`; -1 is LMDeploy's word for none.
 std::optional<std::int64_t> parse_session_id(JsonFields& fields);
 
+// `model`, which is required.
+std::string parse_model(JsonFields& fields);
+
 // How tokens are drawn, and when an answer ends.
 SamplingOverrides parse_sampling(JsonFields& fields);
+std::vector<std::string> parse_stop_strings(JsonFields& fields, std::string_view name,
+                                            const RequestLimits& limits);
+// What parse_generation reads beside the answer's length.
+void parse_shape(JsonFields& fields, const RequestLimits& limits, GenerationParams& params);
 // min_max_tokens: 0 where an answer may be empty on purpose.
 GenerationParams parse_generation(JsonFields& fields, const RequestLimits& limits,
                                   std::int32_t min_max_tokens = 1);

@@ -70,6 +70,8 @@ BodyDocs completion_docs() {
 std::vector<BodyDocs> all_body_docs() {
   std::vector<BodyDocs> docs = native_body_docs();
   docs.insert(docs.begin(), {chat_docs(), completion_docs()});
+  for (const auto more : {responses_body_docs, anthropic_body_docs})
+    for (BodyDocs& one : more()) docs.push_back(std::move(one));
   return docs;
 }
 

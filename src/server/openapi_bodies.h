@@ -16,5 +16,7 @@ std::vector<FieldText> with_template_texts(std::vector<FieldText> texts);
 
 // Of LMDeploy's own routes and of those about tokens alone.
 std::vector<BodyDocs> native_body_docs();
+std::vector<BodyDocs> anthropic_body_docs();
+std::vector<BodyDocs> responses_body_docs();
 
 }  // namespace lmdeploy

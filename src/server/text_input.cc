@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "server/api_error.h"
+#include "server/request_id.h"
 
 namespace lmdeploy {
 
@@ -29,14 +30,50 @@ std::vector<TokenId> encode_text(const RouteContext& context, const std::string&
   return context.model.tokenizer.encode(text, add_special_tokens);
 }
 
-std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param) {
+namespace {
+
+RenderedPrompt render(const RouteContext& context, const ChatInput& input, const char* param) {
   if (context.model.chat_template == nullptr)
     throw ApiError(
         400, "this model's folder has no chat template: use /v1/completions, or give messages as a string",
         {.param = param});
-  const RenderedPrompt rendered = context.model.chat_template->render(input);
+  return context.model.chat_template->render(input);
+}
+
+std::vector<TokenId> encode_rendered(const RouteContext& context, const RenderedPrompt& rendered,
+                                     const char* param) {
   check_prompt_bytes(context, rendered.text.size(), param);
   return context.model.tokenizer.encode(rendered);
+}
+
+// Drops what comes from `end` on.
+void cut(RenderedPrompt& rendered, std::size_t end) {
+  rendered.text.resize(end);
+  std::erase_if(rendered.plain, [&](const auto& span) { return span.begin >= end; });
+  if (!rendered.plain.empty()) rendered.plain.back().end = std::min(rendered.plain.back().end, end);
+}
+
+}  // namespace
+
+std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param) {
+  return encode_rendered(context, render(context, input, param), param);
+}
+
+// A template writes behind a message what ends it. A mark that no text has tells where that begins, and keeps
+// the message's own end from being trimmed.
+std::vector<TokenId> encode_begun_chat(const RouteContext& context, ChatInput input, const char* param) {
+  constexpr int kMarkDigits = 32;
+  const std::string mark = random_id(kMarkDigits);
+  input.messages.back()["content"].get_ref<std::string&>() += mark;
+  input.add_generation_prompt = false;
+  RenderedPrompt rendered = render(context, input, param);
+  const std::size_t end = rendered.text.rfind(mark);
+  if (end == std::string::npos)
+    throw ApiError(
+        400, "the model's chat template does not show the last message, so the answer cannot begin with it",
+        {.param = param});
+  cut(rendered, end);
+  return encode_rendered(context, rendered, param);
 }
 
 }  // namespace lmdeploy

@@ -1,0 +1,31 @@
+#pragma once
+// Anthropic's Messages API as typed requests: JSON ends here. A field is honoured, or accepted in the value
+// that has no effect, or refused with a 400 that names it (docs/compatibility.md).
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "server/openai.h"
+
+namespace lmdeploy {
+
+// A conversation as Anthropic writes it, as a chat template reads it: system blocks and messages become
+// OpenAI's messages.
+struct MessagesInput {
+  std::string model;
+  ChatInput chat;
+  bool continues_answer = false;  // the last message is the beginning of the answer
+};
+
+struct MessagesRequest {
+  MessagesInput input;
+  AnswerOptions options;
+};
+
+// Throw ApiError (400). `notes`, where given, gets every field that is asked for.
+MessagesRequest parse_messages_request(std::string_view body, const RequestLimits& limits,
+                                       std::vector<FieldNote>* notes = nullptr);
+MessagesInput parse_count_tokens_request(std::string_view body, const RequestLimits& limits,
+                                         std::vector<FieldNote>* notes = nullptr);
+
+}  // namespace lmdeploy

@@ -1,0 +1,123 @@
+#include "server/responses.h"
+
+#include <fmt/format.h>
+
+#include <limits>
+
+#include "server/openai_fields.h"
+#include "server/responses_fields.h"
+
+namespace lmdeploy {
+namespace {
+
+constexpr std::string_view kLogprobs = "message.output_text.logprobs";
+
+void parse_logprobs(JsonFields& fields, const RequestLimits& limits, AnswerOptions& options) {
+  const auto num_top = fields.integer("top_logprobs", 0, limits.max_top_logprobs).value_or(0);
+  bool is_included = false;
+  if (const Json* include = fields.any("include")) {
+    if (!include->is_array()) fields.fail("include", "a list of strings", *include);
+    for (const Json& element : *include) {
+      if (element != kLogprobs) fields.fail("include", fmt::format("nothing but \"{}\"", kLogprobs), element);
+      is_included = true;
+    }
+  }
+  options.logprobs = options.generation.logprobs = is_included || num_top > 0;
+  options.generation.num_top_logprobs = static_cast<std::int32_t>(num_top);
+}
+
+void check_text(JsonFields& fields, Json& echo) {
+  echo["text"] = {{"format", {{"type", "text"}}}, {"verbosity", "medium"}};
+  const Json* object = fields.object("text");
+  if (object == nullptr) return;
+  JsonFields text(*object, "text", fields.notes());
+  text.neutral("format", {Json{{"type", "text"}}});
+  text.neutral("verbosity", {"medium"});
+  text.refuse_unknown();
+}
+
+void check_reasoning(JsonFields& fields, Json& echo) {
+  echo["reasoning"] = {{"effort", nullptr}, {"summary", nullptr}};
+  const Json* object = fields.object("reasoning");
+  if (object == nullptr) return;
+  JsonFields reasoning(*object, "reasoning", fields.notes());
+  for (const char* name : {"effort", "summary", "generate_summary", "context", "mode"})
+    reasoning.neutral(name, {});
+  reasoning.refuse_unknown();
+}
+
+void check_tools(JsonFields& fields, Json& echo) {
+  fields.neutral("tools", {Json::array()});
+  fields.neutral("tool_choice", {"none", "auto"});
+  echo["tools"] = Json::array();
+  echo["tool_choice"] = "auto";
+  echo["parallel_tool_calls"] = fields.boolean("parallel_tool_calls").value_or(true);
+}
+
+// Labels of the client's own, without effect on the answer: it gets them back.
+void parse_labels(JsonFields& fields, Json& echo) {
+  for (const char* name : {"user", "safety_identifier", "prompt_cache_key", "prompt_cache_retention"}) {
+    const auto label = fields.string(name);
+    echo[name] = label ? Json(*label) : Json(nullptr);
+  }
+  const Json* metadata = fields.object("metadata");
+  echo["metadata"] = metadata == nullptr ? Json::object() : *metadata;
+}
+
+void check_not_built(JsonFields& fields) {
+  fields.neutral("background", {false});
+  fields.neutral("truncation", {"disabled"});
+  fields.neutral("service_tier", {"auto", "default"});
+  for (const char* name : {"access_programs", "background_options", "context_management", "conversation",
+                           "image", "max_tool_calls", "moderation", "prompt", "prompt_cache_options"})
+    fields.neutral(name, {});
+}
+
+void parse_stream(JsonFields& fields, AnswerOptions& options) {
+  options.stream = fields.boolean("stream").value_or(false);
+  const Json* object = fields.object("stream_options");
+  if (object == nullptr) return;
+  if (!options.stream) fields.fail("stream_options", "nothing where stream is not true", *object);
+  JsonFields stream_options(*object, "stream_options", fields.notes());
+  stream_options.boolean("include_obfuscation");  // padding against traffic analysis: we send none
+  stream_options.refuse_unknown();
+}
+
+AnswerOptions parse_options(JsonFields& fields, const RequestLimits& limits) {
+  AnswerOptions options;
+  options.model = parse_model(fields);
+  options.sampling = parse_sampling(fields);
+  const auto max_tokens = fields.integer("max_output_tokens", 1, std::numeric_limits<std::int32_t>::max());
+  options.generation.max_new_tokens = static_cast<std::int32_t>(max_tokens.value_or(0));
+  parse_shape(fields, limits, options.generation);
+  parse_logprobs(fields, limits, options);
+  parse_stream(fields, options);
+  options.include_timings = fields.boolean("include_timings").value_or(false);
+  return options;
+}
+
+}  // namespace
+
+ResponsesRequest parse_responses_request(std::string_view body, const RequestLimits& limits,
+                                         FieldNotes* notes) {
+  const Json json = parse_json(body);
+  JsonFields fields(json, "", notes);
+  ResponsesRequest request;
+  request.options = parse_options(fields, limits);
+  request.chat.messages = parse_response_input(fields, limits.max_messages);
+  if (const Json* kwargs = fields.object("chat_template_kwargs")) request.chat.template_kwargs = *kwargs;
+  if (const auto thinking = fields.boolean("enable_thinking"))
+    request.chat.template_kwargs["enable_thinking"] = *thinking;
+  request.instructions = fields.string("instructions");
+  request.previous_response_id = fields.string("previous_response_id");
+  request.store = fields.boolean("store").value_or(true);
+  check_text(fields, request.echo);
+  check_reasoning(fields, request.echo);
+  check_tools(fields, request.echo);
+  parse_labels(fields, request.echo);
+  check_not_built(fields);
+  fields.refuse_unknown();
+  return request;
+}
+
+}  // namespace lmdeploy

@@ -4,7 +4,7 @@
 #   tools/setup.sh [build] [check] [bench]      (default: build)
 set -euo pipefail
 
-MIN_CARGO=1.85
+MIN_CARGO=1.87
 MIN_GXX=12
 MIN_CMAKE=3.25
 

@@ -64,8 +64,6 @@ constexpr DeclaredOption kEngineRestricted[] = {
 
 constexpr DeclaredOption kServerRestricted[] = {
     {"--proxy-url", kValue, "register with a proxy"},
-    {"--tool-call-parser", kValue, "read tool calls out of the answer"},
-    {"--reasoning-parser", kValue, "split the reasoning from the answer"},
     {"--allow-terminate-by-client", kFlag, "a route that ends the server"},
 };
 

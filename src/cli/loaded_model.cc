@@ -45,12 +45,14 @@ std::unique_ptr<ChatTemplate> load_template(const fs::path& folder, const std::s
 struct Text {
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<ChatTemplate> chat_template;
+  Dialect dialect;
 };
 
 Text load_text(const fs::path& folder, const ChatOptions& chat) {
   Text text;
   text.tokenizer = Tokenizer::load(folder);
   text.chat_template = load_template(folder, chat.chat_template, *text.tokenizer);
+  text.dialect = find_dialect(text.chat_template.get(), *text.tokenizer, chat.dialect);
   return text;
 }
 
@@ -114,13 +116,16 @@ LoadedModel load_served_model(const ModelOptions& model, const EngineFlags& engi
   tokenizer();  // it has been read
   loaded.tokenizer = std::move(text.tokenizer);
   loaded.chat_template = std::move(text.chat_template);
+  loaded.dialect = std::move(text.dialect);
   return loaded;
 }
 
 ServedModel LoadedModel::served(std::vector<std::string> names) const {
-  return {std::move(names),    *engine,        *tokenizer,
-          chat_template.get(), eos_ids(*this), default_sampling(generation),
-          std::time(nullptr)};
+  ServedModel served{std::move(names),    *engine,        *tokenizer,
+                     chat_template.get(), eos_ids(*this), default_sampling(generation),
+                     std::time(nullptr)};
+  served.dialect = dialect;
+  return served;
 }
 
 }  // namespace lmdeploy::cli

@@ -22,6 +22,7 @@ struct LoadedModel {
   GenerationConfig generation;
   std::unique_ptr<Tokenizer> tokenizer;
   std::unique_ptr<ChatTemplate> chat_template;  // null where the folder has none
+  Dialect dialect;
   std::unique_ptr<Engine> engine;
   std::string summary;  // what was loaded, in one or two lines for the user
 

@@ -146,6 +146,22 @@ void add_quant_policy(CLI::App& app, EngineFlags& flags) {
       ->group(kEngineGroup);
 }
 
+void add_dialect_options(CLI::App& app, DialectNames& names) {
+  app.add_option(
+         "--tool-call-parser", names.tool_call_parser,
+         "How the model writes tool calls: internlm, llama3_json, hermes, mistral, or none; default: its "
+         "chat template and vocabulary tell. Named, it also serves templates that never read tools: a "
+         "system message describes them")
+      ->option_text("NAME")
+      ->group(kModelGroup);
+  app.add_option(
+         "--reasoning-parser", names.reasoning_parser,
+         "Where the model writes its reasoning: qwen3 (between <think> and </think>), deepseek-r1 (up to "
+         "</think>), or none; default: its chat template tells")
+      ->option_text("NAME")
+      ->group(kModelGroup);
+}
+
 void add_chat_options(CLI::App& app, ChatOptions& options) {
   app.add_option("--chat-template", options.chat_template,
                  "A Jinja file that replaces the model's own chat template")

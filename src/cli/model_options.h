@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "text/dialect.h"
 
 namespace lmdeploy::cli {
 
@@ -49,7 +50,9 @@ void add_weight_options(CLI::App& app, EngineFlags& flags);  // --model-format, 
 struct ChatOptions {
   std::string chat_template;  // a Jinja file, or a template's source
   std::string generation_config = "auto";
+  DialectNames dialect;
 };
 void add_chat_options(CLI::App& app, ChatOptions& options);
+void add_dialect_options(CLI::App& app, DialectNames& names);  // of a server
 
 }  // namespace lmdeploy::cli

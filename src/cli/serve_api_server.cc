@@ -86,6 +86,7 @@ Action setup_serve_api_server(CLI::App& app) {
   auto options = std::make_shared<Options>();
   add_model_options(app, options->model);
   add_chat_options(app, options->chat);
+  add_dialect_options(app, options->chat.dialect);
   add_server_options(app, options->server);
   app.add_option("--meta-instruction", options->meta_instruction)->group("");
   add_engine_options(app, options->engine);

@@ -3,6 +3,7 @@
 #include <optional>
 #include <utility>
 
+#include "engine/draw_mask.h"
 #include "engine/prompt_scores.h"
 #include "engine/request.h"
 #include "engine/request_clock.h"
@@ -32,11 +33,13 @@ struct ActiveRequest {
     sequence.ignore_stop = request.ignore_eos || prompt_only;
     sequence.cache_salt = std::move(request.cache_salt);
     sequence.reads_cache = !request.prompt_logprobs;
+    if (request.mask && !prompt_only) mask = std::make_shared<DrawMask>(std::move(request.mask), vocab_size);
     if (request.prompt_logprobs) prompt_scores.emplace(sequence.prompt_len, request.num_top_logprobs);
   }
 
   Sequence sequence;
   SamplingState sampling;
+  std::shared_ptr<DrawMask> mask;  // null: every token is allowed
   Sink sink;
   std::optional<PromptScores> prompt_scores;  // until they are sent
   bool prompt_only;

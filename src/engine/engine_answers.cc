@@ -14,6 +14,13 @@ using Clock = std::chrono::steady_clock;
 constexpr const char* kNoToken =
     "no token could be drawn: the model's logits are not numbers, or every token is banned";
 
+std::string words_for_no_token(const ActiveRequest& request) {
+  if (request.mask == nullptr) return kNoToken;
+  if (!request.mask->error().empty())
+    return "the form that the answer was given allows no token: " + request.mask->error();
+  return std::string(kNoToken) + ", or all that the form of the answer allows";
+}
+
 }  // namespace
 
 // The tokens of the oldest step, which is over then.
@@ -28,7 +35,7 @@ void EngineLoop::deliver() {
     const bool was_preempted = request.sequence.block_table.empty() && !is_last;  // since
     if (!was_preempted) request.clock.enter(RequestClock::Phase::decode, now);
     request.sampled_ms += runner_.draw_ms();
-    send(request, drawn, drawn.token >= 0 ? std::string() : kNoToken);
+    send(request, drawn, drawn.token >= 0 ? std::string() : words_for_no_token(request));
     if (is_last) forget(request);
   }
   flights_.pop_front();

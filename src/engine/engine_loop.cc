@@ -23,6 +23,14 @@ constexpr std::chrono::milliseconds kProbeInterval = std::chrono::seconds(1);
 constexpr std::int32_t kBlocksAhead = 16;
 constexpr double kPreparingShare = 0.1;
 
+// `masks`: gets the request's, if it has one.
+void begin_mask(const ActiveRequest& request, std::optional<TokenId> drawn,
+                std::vector<std::shared_ptr<DrawMask>>& masks) {
+  if (request.mask == nullptr) return;
+  request.mask->begin(drawn);
+  masks.push_back(request.mask);
+}
+
 }  // namespace
 
 EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const SchedulerOptions& policy,
@@ -36,6 +44,7 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
                static_cast<std::size_t>(options.workspace_bytes), options.eager),
       kv_pool_(make_kv_pool(compute_.ctx(), model.info(), std::int64_t{policy.num_blocks} + 1)),
       runner_(model_, compute_.ctx(), kv_pool_, policy.max_batch_size),
+      mask_workers_(num_mask_workers(options)),
       steps_ahead_(num_steps_ahead(options)) {
   compute_.ctx().deterministic = options.deterministic;
   stats_.num_blocks = policy.num_blocks;
@@ -81,13 +90,16 @@ void EngineLoop::prepare_blocks(double step_ms) {
 
 void EngineLoop::take_mail() {
   if (!healthy_) end_all(FinishReason::error, "the model fails even on a single token: " + probe_error_);
+  std::vector<std::shared_ptr<DrawMask>> masks;
   for (auto& request : mail_.requests) {
     const RequestId id = request->sequence.id;
     const auto [entry, is_new] = active_.try_emplace(id, std::move(request));
     CHECK(is_new, "request {} came twice", id);
     if (entry->second->deadline != Clock::time_point::max()) deadlines_.emplace(entry->second->deadline, id);
     scheduler_.add(entry->second->sequence);
+    begin_mask(*entry->second, std::nullopt, masks);
   }
+  mask_workers_.post(std::move(masks));
   mail_.requests.clear();
   for (const RequestId id : mail_.aborts) end_early(id, FinishReason::abort, {});
   mail_.aborts.clear();
@@ -135,7 +147,7 @@ void EngineLoop::draw() {
   for (const Chunk& chunk : flight.plan.chunks) {
     if (!chunk.draws) continue;
     const bool has_ended = chunk.sequence->finish_reason != FinishReason::none;
-    draws_.push_back(has_ended ? Draw() : active_.at(chunk.sequence->id)->sampling.draw());
+    draws_.push_back(has_ended ? Draw() : next_draw(*active_.at(chunk.sequence->id)));
   }
   try {
     runner_.draw(draws_);
@@ -143,6 +155,15 @@ void EngineLoop::draw() {
   } catch (const std::exception& e) {
     flight.error = e.what();
   }
+}
+
+Draw EngineLoop::next_draw(const ActiveRequest& request) {
+  Draw draw = request.sampling.draw();
+  if (request.mask == nullptr) return draw;
+  request.mask->wait();
+  draw.row.allowed_mask = request.mask->words();
+  if (request.mask->is_whole()) draw.row.banned_ids = {};
+  return draw;
 }
 
 // Waits for the oldest step and commits it. Where that fails, all that is in flight has failed with it.
@@ -165,9 +186,14 @@ bool EngineLoop::take_tokens() {
   }
   count(plan);
   scheduler_.commit(plan, runner_.tokens());
-  for (std::size_t i = 0; i < receivers_.size(); i++)
-    if (receivers_[i] != nullptr && runner_.tokens()[i] >= 0)
-      receivers_[i]->sampling.accept(runner_.tokens()[i]);
+  std::vector<std::shared_ptr<DrawMask>> masks;
+  for (std::size_t i = 0; i < receivers_.size(); i++) {
+    const TokenId token = runner_.tokens()[i];
+    if (receivers_[i] == nullptr || token < 0) continue;
+    receivers_[i]->sampling.accept(token);
+    if (receivers_[i]->sequence.finish_reason == FinishReason::none) begin_mask(*receivers_[i], token, masks);
+  }
+  mask_workers_.post(std::move(masks));
   return true;
 }
 

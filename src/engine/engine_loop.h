@@ -11,6 +11,7 @@
 
 #include "engine/cost_model.h"
 #include "engine/mailbox.h"
+#include "engine/mask_workers.h"
 #include "engine/runner.h"
 #include "engine/scheduler.h"
 #include "model/compute_context.h"
@@ -46,6 +47,7 @@ class EngineLoop {
   double step();  // milliseconds of computing of the step that it finished
   void launch();
   void draw();
+  Draw next_draw(const ActiveRequest& request);
   bool take_tokens();
   void mark_phases(const StepPlan& plan);
   void count(const StepPlan& plan);
@@ -69,6 +71,8 @@ class EngineLoop {
   ComputeContext compute_;
   KvPool kv_pool_;  // the scheduler's blocks, and one more for probe()
   Runner runner_;
+
+  MaskWorkers mask_workers_;
 
   Mailbox::Mail mail_;
   std::unordered_map<RequestId, std::unique_ptr<ActiveRequest>> active_;

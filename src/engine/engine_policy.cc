@@ -72,6 +72,12 @@ std::int32_t max_prompt_tokens(const EngineOptions& options) noexcept {
                                        : options.max_prefill_token_num;
 }
 
+int num_mask_workers(const EngineOptions& options) {
+  constexpr int kMost = 8;
+  const int num_cpus = ThreadPool::num_usable_cpus();
+  return std::clamp(options.device == Device::cpu ? num_cpus / 8 : num_cpus / 2, 1, kMost);
+}
+
 int num_steps_ahead(const EngineOptions& options) noexcept {
   if (options.steps_ahead >= 0) return std::min(options.steps_ahead, 1);
   return options.device == Device::cpu || options.eager ? 0 : 1;

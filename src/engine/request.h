@@ -7,6 +7,8 @@
 #include <string>
 #include <vector>
 
+#include "engine/token_mask.h"
+
 namespace lmdeploy {
 
 using TokenId = std::int32_t;
@@ -60,6 +62,10 @@ struct Request {
 
   std::vector<TokenBias> logit_bias;            // added to the logits before anything else; distinct tokens
   std::vector<std::vector<TokenId>> bad_words;  // sequences that do not come in the answer; none empty
+
+  // The form of this answer, of which each request has its own; null: any. What ends an answer of that form
+  // is among stop_token_ids. It goes before min_new_tokens and bad_words where the answer is whole.
+  std::shared_ptr<TokenMask> mask;
 
   // Log probabilities are the model's own, before anything that shapes the draw.
   bool logprobs = false;              // of the answer's tokens

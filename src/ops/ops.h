@@ -180,11 +180,11 @@ struct IdCount {
   std::int32_t id;
   std::int32_t count;
 };
-// One row's way from logits to a token, in this order: logit_bias is added; repetition penalty (Keskar et al.
-// 2019, section 4.1); frequency_penalty * count + presence_penalty is subtracted (OpenAI); banned ids;
-// temperature; top_k; top_p (Holtzman et al. 2020); min_p (Nguyen et al. 2024); typical_p (Meister et al.
-// 2022); one draw. Each limit sees what the one before it has left. temperature 0 is argmax, the lowest id
-// winning a tie.
+// One row's way from logits to a token, in this order: what the mask does not allow goes; logit_bias is
+// added; repetition penalty (Keskar et al. 2019, section 4.1); frequency_penalty * count + presence_penalty
+// is subtracted (OpenAI); banned ids; temperature; top_k; top_p (Holtzman et al. 2020); min_p (Nguyen et al.
+// 2024); typical_p (Meister et al. 2022); one draw. Each limit sees what the one before it has left.
+// temperature 0 is argmax, the lowest id winning a tie.
 struct SamplingRow {
   float temperature = 1;
   std::int32_t top_k = 0;  // 0: all
@@ -198,6 +198,8 @@ struct SamplingRow {
   std::span<const std::int32_t> penalized_ids = {};  // distinct ids that the repetition penalty applies to
   std::span<const IdCount> answer_counts = {};    // distinct ids that presence and frequency penalty apply to
   std::span<const std::int32_t> banned_ids = {};  // never drawn
+  // Bit id % 32 of word id / 32 is set where a token may be drawn: (v + 31) / 32 words; empty: all may.
+  std::span<const std::uint32_t> allowed_mask = {};
   std::uint64_t seed = 0;  // with `draw`, decides the random number: no state, no order
   std::uint64_t draw = 0;  // how many tokens this sequence has drawn before
 };

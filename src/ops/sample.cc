@@ -25,6 +25,8 @@ void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std
     for (const std::int32_t id : row.penalized_ids) check_id(id, match['v']);
     for (const IdCount& count : row.answer_counts) check_id(count.id, match['v']);
     for (const std::int32_t id : row.banned_ids) check_id(id, match['v']);
+    CHECK(row.allowed_mask.empty() || std::ssize(row.allowed_mask) == (match['v'] + 31) / 32,
+          "sample: a mask of {} words for {} tokens", row.allowed_mask.size(), match['v']);
   }
   if (only_plans(ctx)) return;
   if constexpr (kHasCuda)

@@ -50,7 +50,7 @@ std::string OpenAiFormat::text_event(const AnswerChunk& chunk) const {
   if (chunk.finish_reason == FinishReason::none)
     event += kNoReason;
   else
-    event.append(R"("finish_reason":)").append(finish_reason_json(chunk.finish_reason).dump()).append("}");
+    event.append(R"("finish_reason":)").append(finish_reason_json(chunk).dump()).append("}");
   return event += event_end_;
 }
 
@@ -65,9 +65,10 @@ std::string OpenAiFormat::opening(std::int32_t choice_idx) {
 // A token whose text is not certain yet has no event of its own.
 std::string OpenAiFormat::chunk(const AnswerChunk& chunk) {
   const bool says_nothing =
-      chunk.text.empty() && chunk.tokens.empty() && chunk.finish_reason == FinishReason::none;
+      !chunk.says_something() && chunk.tokens.empty() && chunk.finish_reason == FinishReason::none;
   if (says_nothing) return {};
-  return chunk.tokens.empty() ? text_event(chunk) : sse_event(text_chunk(head_, chunk));
+  const bool is_text = chunk.tokens.empty() && chunk.reasoning.empty() && chunk.calls.empty();
+  return is_text ? text_event(chunk) : sse_event(text_chunk(head_, chunk));
 }
 
 std::string OpenAiFormat::closing(const AnswerUsage& usage) {

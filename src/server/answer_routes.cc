@@ -4,6 +4,7 @@
 
 #include "server/answer_start.h"
 #include "server/api_error.h"
+#include "server/chat_prompt.h"
 #include "server/json.h"
 #include "server/text_input.h"
 #include "text/infill.h"
@@ -73,7 +74,8 @@ void chat_completions(const RouteContext& context, std::shared_ptr<Exchange> exc
   check_model(context.model, request.options.model);
   const auto* text = std::get_if<std::string>(&request.prompt);
   auto prompt_ids = text != nullptr ? encode_text(context, *text, "messages")
-                                    : encode_chat(context, std::get<ChatInput>(request.prompt), "messages");
+                                    : prepare_chat(context, std::get<ChatInput>(request.prompt),
+                                                   request.tools, "messages", request.options);
   run(context, std::move(exchange), AnswerKind::chat, std::move(request.options), {std::move(prompt_ids)});
 }
 

@@ -4,6 +4,7 @@
 
 #include "server/answer_tokens.h"
 #include "server/api_error.h"
+#include "server/request_id.h"
 #include "text/characters.h"
 
 namespace lmdeploy {
@@ -32,6 +33,10 @@ ApiError error_of(const TextDelta& delta) {
   return {500, delta.error};
 }
 
+// Mistral's templates want ids of nine letters and digits.
+constexpr int kCallIdDigits = 24;
+constexpr int kShortCallIdDigits = 9;
+
 bool is_failure(FinishReason reason) {
   return reason == FinishReason::abort || reason == FinishReason::error || reason == FinishReason::timeout;
 }
@@ -57,6 +62,7 @@ void AnswerTask::start(const std::vector<std::vector<TokenId>>& prompts, AnswerP
   const auto num_prompts = static_cast<std::int32_t>(prompts.size());
   const std::int32_t num_candidates = options_.num_candidates;
   num_unfinished_ = num_prompts * num_candidates;
+  if (options_.parsing && options_.parsing->reasoning) usage_.num_reasoning_tokens = 0;
   if (num_candidates > options_.num_choices) best_.emplace(num_prompts, num_candidates, options_.num_choices);
   received_ms_ = exchange_->request().seconds_since_received() * 1e3;
   for (const auto& prompt_ids : prompts) {
@@ -92,12 +98,14 @@ void AnswerTask::start_choice(std::vector<TokenId> prompt_ids, const GenerationP
     abort_all();
     throw error_of(*rejected, std::string(format_->prompt_field()));
   }
-  choices_.push_back({.generation = std::move(std::get<std::shared_ptr<Generation>>(started))});
+  Choice& choice = choices_.emplace_back();
+  choice.generation = std::move(std::get<std::shared_ptr<Generation>>(started));
+  if (options_.parsing) choice.parser.emplace(*options_.parsing);
 }
 
 void AnswerTask::on_delta(std::int32_t choice_idx, const TextDelta& delta) {
   Choice& choice = choices_[static_cast<std::size_t>(choice_idx)];
-  const FinishReason reason = delta.finish_reason;
+  FinishReason reason = delta.finish_reason;
   last_timings_ = delta.timings;
   choice.num_generated_tokens = delta.num_generated_tokens;
   if (is_failure(reason)) {
@@ -106,7 +114,11 @@ void AnswerTask::on_delta(std::int32_t choice_idx, const TextDelta& delta) {
   }
   if (best_ && delta.token >= 0) best_->add_logprob(choice_idx, delta.logprob);
   const AnswerChunk chunk = chunk_of(choice_idx, delta);
-  if (!chunk.text.empty() || chunk.token >= 0 || !chunk.tokens.empty()) deliver(chunk);
+  if (chunk.says_something() || chunk.token >= 0 || !chunk.tokens.empty()) deliver(chunk);
+  if (reason == FinishReason::none && running_ != nullptr && choice.parser && choice.parser->is_satisfied()) {
+    choice.generation->abort();
+    reason = FinishReason::stop;
+  }
   if (reason == FinishReason::none || running_ == nullptr) return;  // the reader may have been cut off
   if (choice_idx % options_.num_candidates == 0) usage_.num_cached_tokens += delta.timings.num_cached_tokens;
   finish_choice(choice_idx, reason, delta.stop_string);
@@ -118,10 +130,13 @@ void AnswerTask::finish_choice(std::int32_t choice_idx, FinishReason reason, std
   choice.finished = true;
   --num_unfinished_;
   usage_.num_completion_tokens += choice.num_generated_tokens;
-  deliver({.choice_idx = choice_idx,
-           .finish_reason = reason,
-           .stop_string = std::move(stop_string),
-           .num_generated_tokens = choice.num_generated_tokens});
+  if (usage_.num_reasoning_tokens) *usage_.num_reasoning_tokens += choice.num_reasoning_tokens;
+  AnswerChunk end{.choice_idx = choice_idx,
+                  .finish_reason = reason,
+                  .stop_string = std::move(stop_string),
+                  .num_generated_tokens = choice.num_generated_tokens};
+  end.ends_with_calls = reason == FinishReason::stop && choice.parser && choice.parser->has_whole_calls();
+  deliver(end);
 }
 
 AnswerChunk AnswerTask::chunk_of(std::int32_t choice_idx, const TextDelta& delta) {
@@ -130,11 +145,33 @@ AnswerChunk AnswerTask::chunk_of(std::int32_t choice_idx, const TextDelta& delta
                     .token = delta.token,
                     .num_generated_tokens = delta.num_generated_tokens};
   Choice& choice = choices_[static_cast<std::size_t>(choice_idx)];
+  if (choice.parser) parse(choice, delta, chunk);
   if (!std::exchange(choice.begun, true) && !options_.echo_texts.empty()) add_echo(choice_idx, delta, chunk);
   if (!options_.logprobs || delta.token < 0) return chunk;
   chunk.tokens.push_back(answer_token(model_.tokenizer, delta.token, delta.logprob, delta.top_logprobs));
   chunk.tokens.back().text_offset = choice.num_echoed_chars + delta.text_offset;
   return chunk;
+}
+
+void AnswerTask::parse(Choice& choice, const TextDelta& delta, AnswerChunk& chunk) {
+  chunk.text.clear();
+  const bool was_in_reasoning = choice.parser->in_reasoning();
+  add_pieces(choice.parser->feed(delta.text), chunk);
+  if (delta.token >= 0 && (was_in_reasoning || choice.parser->in_reasoning())) ++choice.num_reasoning_tokens;
+  if (delta.finish_reason != FinishReason::none) add_pieces(choice.parser->finish(), chunk);
+}
+
+void AnswerTask::add_pieces(AnswerPieces pieces, AnswerChunk& chunk) const {
+  chunk.reasoning += pieces.reasoning;
+  chunk.text += pieces.content;
+  for (ToolCallDelta& delta : pieces.calls) {
+    AnswerCall call{.id = {}, .delta = std::move(delta)};
+    if (!call.delta.name.empty())
+      call.id = options_.parsing->calls->format->shape == ToolFormat::Shape::list
+                    ? random_id(kShortCallIdDigits)
+                    : "call_" + random_id(kCallIdDigits);
+    chunk.calls.push_back(std::move(call));
+  }
 }
 
 // The prompt comes with the first token, since its log probabilities do.
@@ -162,6 +199,11 @@ void AnswerTask::end_early() {
   for (std::size_t i = 0; i < choices_.size(); ++i) {
     if (choices_[i].finished) continue;
     choices_[i].generation->abort();
+    if (choices_[i].parser) {
+      AnswerChunk held{.choice_idx = static_cast<std::int32_t>(i)};
+      add_pieces(choices_[i].parser->finish(), held);
+      deliver(held);
+    }
     finish_choice(static_cast<std::int32_t>(i), FinishReason::abort);
   }
   if (running_ != nullptr) complete();

@@ -33,7 +33,9 @@ class AnswerTask : public std::enable_shared_from_this<AnswerTask> {
  private:
   struct Choice {
     std::shared_ptr<Generation> generation;
+    std::optional<AnswerParser> parser;
     std::int32_t num_generated_tokens = 0;
+    std::int64_t num_reasoning_tokens = 0;
     std::int64_t num_echoed_chars = 0;
     bool begun = false;
     bool finished = false;
@@ -42,6 +44,8 @@ class AnswerTask : public std::enable_shared_from_this<AnswerTask> {
   void start_stream();
   void on_delta(std::int32_t choice_idx, const TextDelta& delta);
   AnswerChunk chunk_of(std::int32_t choice_idx, const TextDelta& delta);
+  void parse(Choice& choice, const TextDelta& delta, AnswerChunk& chunk);
+  void add_pieces(AnswerPieces pieces, AnswerChunk& chunk) const;
   void add_echo(std::int32_t choice_idx, const TextDelta& delta, AnswerChunk& chunk);
   void deliver(const AnswerChunk& chunk);
   void finish_choice(std::int32_t choice_idx, FinishReason reason, std::string stop_string = {});

@@ -31,8 +31,9 @@ void check_version(const HttpRequest& request) {
 
 std::vector<TokenId> prompt_of(const RouteContext& context, const MessagesInput& input) {
   check_model(context.model, input.model);
-  return input.continues_answer ? encode_begun_chat(context, input.chat, "messages")
-                                : encode_chat(context, input.chat, "messages");
+  return context.model.tokenizer.encode(input.continues_answer
+                                            ? render_begun_chat(context, input.chat, "messages")
+                                            : render_chat(context, input.chat, "messages"));
 }
 
 }  // namespace

@@ -52,6 +52,7 @@ StreamDecoderOptions decoder_options(const GenerationParams& params, std::span<c
   return {.decode = {params.skip_special_tokens, params.spaces_between_special_tokens},
           .stop = params.stop,
           .include_stop_str_in_output = params.include_stop_str_in_output,
+          .shown_tokens = params.shown_tokens,
           .context = {context.begin(), context.end()}};
 }
 

@@ -38,7 +38,8 @@ struct GenerationParams {
   bool ignore_eos = false;  // the model's own stop tokens do not end the answer; stop_token_ids still do
   bool skip_special_tokens = true;
   bool spaces_between_special_tokens = true;
-  std::string cache_salt;  // Request::cache_salt
+  std::vector<TokenId> shown_tokens = {};  // special ones whose text shows in any case
+  std::string cache_salt;                  // Request::cache_salt
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 

@@ -10,9 +10,6 @@ namespace {
 
 // Of the chat route only.
 void check_not_built_in_chat(JsonFields& fields) {
-  fields.neutral("tools", {Json::array()});
-  fields.neutral("tool_choice", {"none", "auto"});
-  fields.boolean("parallel_tool_calls");  // no effect without tools
   fields.neutral("functions", {Json::array()});
   fields.neutral("function_call", {"none", "auto"});
   fields.neutral("modalities", {Json::array({"text"})});
@@ -53,7 +50,9 @@ void parse_best_of(JsonFields& fields, const RequestLimits& limits, AnswerOption
 }
 
 // These shape what a template renders: refused where there is none to render.
-void check_no_template_fields(JsonFields& fields) {
+void check_no_template_fields(JsonFields& fields, const ToolUse& tools) {
+  if (tools.may_call())
+    fields.fail("tools", "none where messages is a string, which passes no chat template", Json::array());
   for (const char* name : {"chat_template_kwargs", "enable_thinking", "add_generation_prompt"})
     if (const Json* value = fields.any(name))
       fields.fail(name, "nothing where messages is a string, which passes no chat template", *value);
@@ -104,13 +103,16 @@ ChatRequest parse_chat_request(std::string_view body, const RequestLimits& limit
   request.options = parse_answer_options(fields, limits);
   parse_chat_logprobs(fields, limits, request.options);
   check_not_built_in_chat(fields);
+  request.tools = parse_tool_use(fields, limits);
   const Json* messages = fields.any("messages");
   if (messages == nullptr) fields.fail("messages", "a string or a list of messages", nullptr);
   if (messages->is_string()) {
-    check_no_template_fields(fields);
+    check_no_template_fields(fields, request.tools);
     request.prompt = messages->get<std::string>();
   } else {
-    request.prompt = parse_chat_input(fields, *messages, limits);
+    ChatInput input = parse_chat_input(fields, *messages, limits);
+    input.tools = template_tools(request.tools);
+    request.prompt = std::move(input);
   }
   fields.refuse_unknown();
   return request;

@@ -9,8 +9,10 @@
 #include <variant>
 #include <vector>
 
+#include "server/answer_parser.h"
 #include "server/generation.h"
 #include "server/request_limits.h"
+#include "server/tool_use.h"
 #include "text/chat_template.h"
 
 namespace lmdeploy {
@@ -48,11 +50,13 @@ struct AnswerOptions {
   bool include_timings = false;            // where the time went, in the answer
   std::optional<std::int64_t> session_id;  // a name for /abort_request; no two running answers may share it
   std::string answer_id;                   // one by which its owner can end it; empty: none
+  std::optional<AnswerParsing> parsing;    // of a chat's text; none: it is the content as it stands
 };
 
 struct ChatRequest {
   AnswerOptions options;
   std::variant<std::string, ChatInput> prompt;  // `messages` as a plain string is a raw prompt
+  ToolUse tools;                                // none with a raw prompt
 };
 
 using Prompt = std::variant<std::string, std::vector<TokenId>>;

@@ -12,10 +12,49 @@ namespace lmdeploy {
 namespace {
 
 Json usage_json(const AnswerUsage& usage) {
-  return {{"prompt_tokens", usage.num_prompt_tokens},
-          {"completion_tokens", usage.num_completion_tokens},
-          {"total_tokens", usage.num_prompt_tokens + usage.num_completion_tokens},
-          {"prompt_tokens_details", {{"cached_tokens", usage.num_cached_tokens}}}};
+  Json json{{"prompt_tokens", usage.num_prompt_tokens},
+            {"completion_tokens", usage.num_completion_tokens},
+            {"total_tokens", usage.num_prompt_tokens + usage.num_completion_tokens},
+            {"prompt_tokens_details", {{"cached_tokens", usage.num_cached_tokens}}}};
+  if (usage.num_reasoning_tokens)
+    json["completion_tokens_details"] = {{"reasoning_tokens", *usage.num_reasoning_tokens}};
+  return json;
+}
+
+Json delta_json(const AnswerCall& call) {
+  Json json{{"index", call.delta.call_idx}};
+  Json function = Json::object();
+  if (!call.delta.name.empty()) {
+    json["id"] = call.id;
+    json["type"] = "function";
+    function["name"] = call.delta.name;
+  }
+  function["arguments"] = call.delta.arguments;
+  json["function"] = std::move(function);
+  return json;
+}
+
+// What a chunk says, with the fields of which it has something.
+Json delta_json(const AnswerChunk& chunk) {
+  Json delta = Json::object();
+  if (!chunk.reasoning.empty()) delta["reasoning_content"] = chunk.reasoning;
+  if (!chunk.text.empty()) delta["content"] = chunk.text;
+  for (const AnswerCall& call : chunk.calls) delta["tool_calls"].push_back(delta_json(call));
+  return delta;
+}
+
+// The content of an answer that only calls or only thinks is null.
+Json message_json(const AnswerChunk& choice) {
+  const bool is_only_text = choice.calls.empty() && choice.reasoning.empty();
+  Json message{{"role", "assistant"}, {"content", nullptr}};
+  if (!choice.text.empty() || is_only_text) message["content"] = choice.text;
+  if (!choice.reasoning.empty()) message["reasoning_content"] = choice.reasoning;
+  for (const AnswerCall& call : choice.calls)
+    message["tool_calls"].push_back(
+        {{"id", call.id},
+         {"type", "function"},
+         {"function", {{"name", call.delta.name}, {"arguments", call.delta.arguments}}}});
+  return message;
 }
 
 Json envelope(const AnswerHead& head, const char* object, Json choices) {
@@ -44,7 +83,7 @@ Json choice_json(const AnswerHead& head, std::int32_t choice_idx, const char* na
   return {{"index", choice_idx},
           {name, std::move(said)},
           {"logprobs", logprobs_json(head.kind, chunk.tokens)},
-          {"finish_reason", finish_reason_json(chunk.finish_reason)}};
+          {"finish_reason", finish_reason_json(chunk)}};
 }
 
 }  // namespace
@@ -53,6 +92,10 @@ Json finish_reason_json(FinishReason reason) {
   const bool is_said =
       reason == FinishReason::stop || reason == FinishReason::length || reason == FinishReason::abort;
   return is_said ? Json(finish_reason_name(reason)) : Json(nullptr);
+}
+
+Json finish_reason_json(const AnswerChunk& chunk) {
+  return chunk.ends_with_calls ? Json("tool_calls") : finish_reason_json(chunk.finish_reason);
 }
 
 AnswerHead make_answer_head(AnswerKind kind, std::string model, bool include_usage) {
@@ -74,10 +117,8 @@ std::string text_chunk(const AnswerHead& head, const AnswerChunk& chunk) {
   if (head.kind == AnswerKind::completion)
     return chunk_of_choices(head,
                             Json::array({choice_json(head, chunk.choice_idx, "text", chunk.text, chunk)}));
-  Json delta = Json::object();
-  if (!chunk.text.empty()) delta["content"] = chunk.text;
   return chunk_of_choices(
-      head, Json::array({choice_json(head, chunk.choice_idx, "delta", std::move(delta), chunk)}));
+      head, Json::array({choice_json(head, chunk.choice_idx, "delta", delta_json(chunk), chunk)}));
 }
 
 std::string usage_chunk(const AnswerHead& head, const AnswerUsage& usage) {
@@ -88,22 +129,33 @@ std::string usage_chunk(const AnswerHead& head, const AnswerUsage& usage) {
   return dump_json(chunk);
 }
 
+void add_chunk(const AnswerChunk& chunk, AnswerChunk& sum) {
+  sum.reasoning += chunk.reasoning;
+  sum.text += chunk.text;
+  sum.tokens.insert(sum.tokens.end(), chunk.tokens.begin(), chunk.tokens.end());
+  for (const AnswerCall& call : chunk.calls) {
+    if (call.delta.name.empty())
+      sum.calls.back().delta.arguments += call.delta.arguments;
+    else
+      sum.calls.push_back(call);
+  }
+  sum.token = chunk.token;
+  sum.num_generated_tokens = chunk.num_generated_tokens;
+  sum.ends_with_calls |= chunk.ends_with_calls;
+  if (chunk.finish_reason != FinishReason::none) sum.finish_reason = chunk.finish_reason;
+}
+
 void AnswerFold::add(const AnswerChunk& chunk) {
-  Choice& choice = choices_.at(static_cast<std::size_t>(chunk.choice_idx));
-  choice.text += chunk.text;
-  choice.tokens.insert(choice.tokens.end(), chunk.tokens.begin(), chunk.tokens.end());
-  if (chunk.finish_reason != FinishReason::none) choice.finish_reason = chunk.finish_reason;
+  add_chunk(chunk, choices_.at(static_cast<std::size_t>(chunk.choice_idx)));
 }
 
 std::string AnswerFold::json(const AnswerHead& head, const AnswerUsage& usage) const {
   const bool is_chat = head.kind == AnswerKind::chat;
   Json choices = Json::array();
-  for (const Choice& choice : choices_) {
+  for (const AnswerChunk& choice : choices_) {
     const auto idx = static_cast<std::int32_t>(choices.size());
-    const AnswerChunk end{.finish_reason = choice.finish_reason, .tokens = choice.tokens};
-    Json said = choice.text;
-    if (is_chat) said = Json{{"role", "assistant"}, {"content", choice.text}};
-    choices.push_back(choice_json(head, idx, is_chat ? "message" : "text", std::move(said), end));
+    Json said = is_chat ? message_json(choice) : Json(choice.text);
+    choices.push_back(choice_json(head, idx, is_chat ? "message" : "text", std::move(said), choice));
   }
   Json answer = envelope(head, is_chat ? "chat.completion" : "text_completion", std::move(choices));
   answer["usage"] = usage_json(usage);

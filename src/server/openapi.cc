@@ -14,7 +14,7 @@ namespace {
 constexpr std::string_view kMessages = R"({
   "type": "array", "minItems": 1,
   "items": {
-    "type": "object", "required": ["role", "content"],
+    "type": "object", "required": ["role"],
     "properties": {
       "role": {"enum": ["system", "developer", "user", "assistant", "tool", "function", "environment"]},
       "content": {"anyOf": [
@@ -22,7 +22,14 @@ constexpr std::string_view kMessages = R"({
         {"type": "array", "items": {
           "type": "object", "required": ["type", "text"],
           "properties": {"type": {"const": "text"}, "text": {"type": "string"}}}}]},
-      "name": {"type": "string"}}}})";
+      "name": {"type": "string"},
+      "reasoning_content": {"type": "string"},
+      "tool_call_id": {"type": "string"},
+      "tool_calls": {"type": "array", "items": {
+        "type": "object", "required": ["function"],
+        "properties": {"id": {"type": "string"}, "type": {"const": "function"}, "function": {
+          "type": "object", "required": ["name"],
+          "properties": {"name": {"type": "string"}, "arguments": {"type": "string"}}}}}}}}})";
 
 // {"a": {"$ref": "#/components/..."}}
 Json reference(std::string_view kind, std::string_view name) {

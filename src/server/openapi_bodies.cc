@@ -29,7 +29,18 @@ BodyDocs chat_docs() {
            "The conversation; a string is a raw prompt that passes no template.",
            {},
            R"({"anyOf": [{"$ref": "#/components/schemas/Messages"}, {"type": "string"}]})"},
-          {"parallel_tool_calls", "No effect without tools."},
+          {"tools",
+           "Functions that the answer may call: {\"type\": \"function\", \"function\": {\"name\", "
+           "\"description\", \"parameters\": a JSON schema}}.",
+           "[]", R"({"type": "array", "items": {"type": "object"}})"},
+          {"tool_choice",
+           "none: no call; auto: the model decides; required: at least one; an object: a call of this "
+           "function.",
+           {},
+           R"({"anyOf": [{"enum": ["none", "auto", "required"]}, {"type": "object", "required": ["type", "function"],
+                "properties": {"type": {"const": "function"}, "function": {"type": "object", "required": ["name"],
+                               "properties": {"name": {"type": "string"}}}}}]})"},
+          {"parallel_tool_calls", "Whether an answer may have more than one call.", "true"},
           {"logprobs", "The answer's tokens come with their log probabilities under the model.", "false"},
           {"top_logprobs", "So many most likely tokens beside each; only where logprobs is true.", "0"},
       }))};

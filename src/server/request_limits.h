@@ -18,6 +18,8 @@ struct RequestLimits {
   std::int32_t max_top_logprobs = 20;                        // beside each token
   std::int64_t max_echoed_logprobs = std::int64_t{1} << 18;  // of all prompts of a request
   std::size_t max_messages = 10'000;
+  std::size_t max_tools = 128;
+  std::size_t max_schema_bytes = 256 << 10;
 };
 
 }  // namespace lmdeploy

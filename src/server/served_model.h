@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "engine/request.h"
 #include "text/chat_template.h"
+#include "text/dialect.h"
 #include "text/tokenizer.h"
 
 namespace lmdeploy {
@@ -25,6 +26,7 @@ struct ServedModel {
   SamplingParams sampling;     // where a request says nothing: generation_config.json's, then OpenAI's
   std::int64_t created = 0;    // unix seconds, for /v1/models
   Metrics* metrics = nullptr;  // null: nothing is counted
+  Dialect dialect = {};        // of a chat's answers: tool calls, reasoning
 };
 
 }  // namespace lmdeploy

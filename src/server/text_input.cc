@@ -6,6 +6,7 @@
 
 #include "server/api_error.h"
 #include "server/request_id.h"
+#include "text/tool_prompt.h"
 
 namespace lmdeploy {
 
@@ -30,21 +31,21 @@ std::vector<TokenId> encode_text(const RouteContext& context, const std::string&
   return context.model.tokenizer.encode(text, add_special_tokens);
 }
 
-namespace {
-
-RenderedPrompt render(const RouteContext& context, const ChatInput& input, const char* param) {
+RenderedPrompt render_chat(const RouteContext& context, const ChatInput& input, const char* param) {
   if (context.model.chat_template == nullptr)
     throw ApiError(
         400, "this model's folder has no chat template: use /v1/completions, or give messages as a string",
         {.param = param});
-  return context.model.chat_template->render(input);
+  RenderedPrompt rendered = render_chat(*context.model.chat_template, context.model.dialect, input);
+  check_prompt_bytes(context, rendered.text.size(), param);
+  return rendered;
 }
 
-std::vector<TokenId> encode_rendered(const RouteContext& context, const RenderedPrompt& rendered,
-                                     const char* param) {
-  check_prompt_bytes(context, rendered.text.size(), param);
-  return context.model.tokenizer.encode(rendered);
+std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param) {
+  return context.model.tokenizer.encode(render_chat(context, input, param));
 }
+
+namespace {
 
 // Drops what comes from `end` on.
 void cut(RenderedPrompt& rendered, std::size_t end) {
@@ -55,25 +56,21 @@ void cut(RenderedPrompt& rendered, std::size_t end) {
 
 }  // namespace
 
-std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param) {
-  return encode_rendered(context, render(context, input, param), param);
-}
-
 // A template writes behind a message what ends it. A mark that no text has tells where that begins, and keeps
 // the message's own end from being trimmed.
-std::vector<TokenId> encode_begun_chat(const RouteContext& context, ChatInput input, const char* param) {
+RenderedPrompt render_begun_chat(const RouteContext& context, ChatInput input, const char* param) {
   constexpr int kMarkDigits = 32;
   const std::string mark = random_id(kMarkDigits);
   input.messages.back()["content"].get_ref<std::string&>() += mark;
   input.add_generation_prompt = false;
-  RenderedPrompt rendered = render(context, input, param);
+  RenderedPrompt rendered = render_chat(context, input, param);
   const std::size_t end = rendered.text.rfind(mark);
   if (end == std::string::npos)
     throw ApiError(
         400, "the model's chat template does not show the last message, so the answer cannot begin with it",
         {.param = param});
   cut(rendered, end);
-  return encode_rendered(context, rendered, param);
+  return rendered;
 }
 
 }  // namespace lmdeploy

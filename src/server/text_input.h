@@ -18,8 +18,9 @@ void check_model(const ServedModel& model, const std::string& name);
 void check_prompt_bytes(const RouteContext& context, std::size_t num_bytes, const char* param);
 std::vector<TokenId> encode_text(const RouteContext& context, const std::string& text, const char* param,
                                  bool add_special_tokens = true);
+RenderedPrompt render_chat(const RouteContext& context, const ChatInput& input, const char* param);
 std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param);
 // A chat whose last message is the beginning of the answer: the prompt ends where that message does.
-std::vector<TokenId> encode_begun_chat(const RouteContext& context, ChatInput input, const char* param);
+RenderedPrompt render_begun_chat(const RouteContext& context, ChatInput input, const char* param);
 
 }  // namespace lmdeploy

@@ -68,6 +68,7 @@ rust::Template compile(const std::string& source, const Json& variables,
 }  // namespace
 
 struct ChatTemplate::Impl {
+  std::string source;  // of all templates
   rust::Template usual;
   std::optional<rust::Template> with_tools;
 };
@@ -83,7 +84,8 @@ std::unique_ptr<ChatTemplate> ChatTemplate::load(const fs::path& folder, const T
   for (const auto& [name, text] : config.special_tokens) variables[name] = text;
   auto special_tokens = tokenizer.special_tokens();
   for (const auto& [name, text] : config.special_tokens) special_tokens.push_back(text);
-  Impl impl{compile(sources->usual, variables, special_tokens), std::nullopt};
+  Impl impl{sources->usual + sources->with_tools.value_or(""),
+            compile(sources->usual, variables, special_tokens), std::nullopt};
   if (sources->with_tools) impl.with_tools = compile(*sources->with_tools, variables, special_tokens);
   return std::unique_ptr<ChatTemplate>(new ChatTemplate(std::make_unique<Impl>(std::move(impl))));
 }
@@ -95,7 +97,7 @@ std::unique_ptr<ChatTemplate> ChatTemplate::from_source(const std::string& sourc
   auto all = special_tokens;
   all.push_back(bos_token);
   all.push_back(eos_token);
-  Impl impl{compile(source, {{"bos_token", bos_token}, {"eos_token", eos_token}}, all), std::nullopt};
+  Impl impl{source, compile(source, {{"bos_token", bos_token}, {"eos_token", eos_token}}, all), std::nullopt};
   return std::unique_ptr<ChatTemplate>(new ChatTemplate(std::make_unique<Impl>(std::move(impl))));
 }
 
@@ -111,6 +113,24 @@ RenderedPrompt ChatTemplate::render(const ChatInput& input) const {
   RenderedPrompt prompt{std::move(rendered.text), {}};
   for (const auto& [begin, end] : rendered.plain) prompt.plain.push_back({begin, end});
   return prompt;
+}
+
+bool ChatTemplate::mentions(std::string_view text) const {
+  return impl_->source.find(text) != std::string::npos;
+}
+
+bool ChatTemplate::reads_tools() const {
+  if (impl_->with_tools) return true;
+  ChatInput input;
+  input.messages.push_back({{"role", "user"}, {"content", "x"}});
+  try {
+    const std::string without = render(input).text;
+    const Json function = {{"name", "f"}, {"description", "d"}, {"parameters", {{"type", "object"}}}};
+    input.tools = Json::array({Json{{"type", "function"}, {"function", function}}});
+    return render(input).text != without;
+  } catch (const Error&) {  // it wants another conversation
+    return mentions("tools");
+  }
 }
 
 }  // namespace lmdeploy

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "text/tokenizer.h"
@@ -35,6 +36,9 @@ class ChatTemplate {
 
   // Throws Error with the template's own words where it calls raise_exception, and where a cap is reached.
   RenderedPrompt render(const ChatInput& input) const;
+
+  bool mentions(std::string_view text) const;  // in its source
+  bool reads_tools() const;                    // what it renders depends on them
 
  private:
   struct Impl;

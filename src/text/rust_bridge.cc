@@ -28,6 +28,19 @@ bool lmd_tokenizer_id_to_token(const TokenizerHandle* tokenizer, std::uint32_t i
 bool lmd_template_new(Slice setup, TemplateHandle** chat_template, Buffer* out);
 void lmd_template_delete(TemplateHandle* chat_template);
 bool lmd_template_render(const TemplateHandle* chat_template, Slice input, Buffer* plain, Buffer* out);
+bool lmd_vocabulary_new(Slice bytes, Slice lens, Slice special, Slice eos, VocabularyHandle** vocabulary,
+                        Buffer* out);
+void lmd_vocabulary_delete(VocabularyHandle* vocabulary);
+bool lmd_grammar_new(const VocabularyHandle* vocabulary, Slice lark, Slice schemas, std::uint32_t max_depth,
+                     std::uint64_t max_compile_ms, GrammarHandle** grammar, Buffer* out);
+void lmd_grammar_delete(GrammarHandle* grammar);
+std::size_t lmd_grammar_num_bytes(const GrammarHandle* grammar);
+bool lmd_grammar_has_failed(const GrammarHandle* grammar);
+bool lmd_matcher_new(const GrammarHandle* grammar, MatcherHandle** matcher, Buffer* out);
+void lmd_matcher_delete(MatcherHandle* matcher);
+bool lmd_matcher_fill(MatcherHandle* matcher, std::uint32_t* mask, std::size_t num_words, bool* goes_on,
+                      Buffer* out);
+bool lmd_matcher_accept(MatcherHandle* matcher, std::uint32_t token, Buffer* out);
 }
 
 namespace {
@@ -76,6 +89,16 @@ void TokenizerDelete::operator()(TokenizerHandle* tokenizer) const noexcept {
 }
 void TemplateDelete::operator()(TemplateHandle* chat_template) const noexcept {
   lmd_template_delete(chat_template);
+}
+
+void VocabularyDelete::operator()(VocabularyHandle* vocabulary) const noexcept {
+  lmd_vocabulary_delete(vocabulary);
+}
+void GrammarDelete::operator()(GrammarHandle* grammar) const noexcept {
+  lmd_grammar_delete(grammar);
+}
+void MatcherDelete::operator()(MatcherHandle* matcher) const noexcept {
+  lmd_matcher_delete(matcher);
 }
 
 Tokenizer::Tokenizer(std::string_view json, std::string_view extra_tokens) {
@@ -138,6 +161,53 @@ Template::Rendered Template::render(std::string_view input_json) const {
   for (std::size_t i = 0; i + 1 < offsets.size(); i += 2)
     rendered.plain.emplace_back(offsets[i], offsets[i + 1]);
   return rendered;
+}
+
+Vocabulary::Vocabulary(const Tokens& tokens, std::span<const std::int32_t> eos_ids) {
+  Output out;
+  VocabularyHandle* handle = nullptr;
+  const bool succeeded = lmd_vocabulary_new(slice(tokens.bytes), slice(std::span(tokens.lens)),
+                                            slice(tokens.special), slice(eos_ids), &handle, out.target());
+  handle_.reset(handle);
+  out.require(succeeded);
+}
+
+Grammar::Grammar(const Vocabulary& vocabulary, std::string_view lark, std::string_view schemas_json,
+                 std::uint32_t max_depth, std::uint64_t max_compile_ms) {
+  Output out;
+  GrammarHandle* handle = nullptr;
+  const bool succeeded = lmd_grammar_new(vocabulary.handle_.get(), slice(lark), slice(schemas_json),
+                                         max_depth, max_compile_ms, &handle, out.target());
+  handle_.reset(handle);
+  out.require(succeeded);
+}
+
+std::size_t Grammar::num_bytes() const noexcept {
+  return lmd_grammar_num_bytes(handle_.get());
+}
+
+bool Grammar::has_failed() const noexcept {
+  return lmd_grammar_has_failed(handle_.get());
+}
+
+Matcher::Matcher(const Grammar& grammar) {
+  Output out;
+  MatcherHandle* handle = nullptr;
+  const bool succeeded = lmd_matcher_new(grammar.handle_.get(), &handle, out.target());
+  handle_.reset(handle);
+  out.require(succeeded);
+}
+
+bool Matcher::fill(std::span<std::uint32_t> mask) {
+  Output out;
+  bool goes_on = false;
+  out.require(lmd_matcher_fill(handle_.get(), mask.data(), mask.size(), &goes_on, out.target()));
+  return goes_on;
+}
+
+void Matcher::accept(std::int32_t token) {
+  Output out;
+  out.require(lmd_matcher_accept(handle_.get(), static_cast<std::uint32_t>(token), out.target()));
 }
 
 }  // namespace lmdeploy::rust

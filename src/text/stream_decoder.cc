@@ -44,8 +44,14 @@ bool StreamDecoder::is_left_out(TokenId token) const {
          tokenizer_.id_to_token(token).empty();
 }
 
+bool StreamDecoder::is_shown(TokenId token) const {
+  return std::ranges::find(options_.shown_tokens, token) != options_.shown_tokens.end();
+}
+
 std::string StreamDecoder::feed(TokenId token) {
-  if (stopped_ || is_left_out(token)) return {};
+  if (stopped_) return {};
+  if (options_.decode.skip_special_tokens && is_shown(token)) return feed_shown(token);
+  if (is_left_out(token)) return {};
   window_.push_back(token);
   const std::string text = tokenizer_.decode(window_, options_.decode);
   settle(text, certain_len(text));
@@ -53,11 +59,26 @@ std::string StreamDecoder::feed(TokenId token) {
   return release(/*all=*/false);
 }
 
+// A text ends before it, and another one begins behind it.
+std::string StreamDecoder::feed_shown(TokenId token) {
+  settle_all();
+  window_.clear();
+  num_settled_ = 0;
+  const std::string name = tokenizer_.id_to_token(token);
+  pending_ += name;
+  num_chars_ += count_chars(name);
+  return release(/*all=*/false);
+}
+
 std::string StreamDecoder::finish() {
   if (stopped_) return {};
+  settle_all();
+  return release(/*all=*/true);
+}
+
+void StreamDecoder::settle_all() {
   const std::string text = tokenizer_.decode(window_, options_.decode);
   settle(text, text.size());
-  return release(/*all=*/true);
 }
 
 void StreamDecoder::settle(std::string_view text, std::size_t num_certain) {

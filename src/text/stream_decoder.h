@@ -13,6 +13,8 @@ struct StreamDecoderOptions {
   Tokenizer::DecodeOptions decode = {};
   std::vector<std::string> stop = {};  // stop strings of any length, none empty
   bool include_stop_str_in_output = false;
+  // Special tokens whose text shows though skip_special_tokens hides the others.
+  std::vector<TokenId> shown_tokens = {};
   // The last tokens before the text, which goes on where theirs ends: a word keeps the space before it.
   // Empty: the text begins by itself.
   std::vector<TokenId> context = {};
@@ -36,7 +38,10 @@ class StreamDecoder {
 
  private:
   bool is_left_out(TokenId token) const;
+  bool is_shown(TokenId token) const;
+  std::string feed_shown(TokenId token);
   void settle(std::string_view text, std::size_t num_certain);
+  void settle_all();
   void shorten_window(std::string_view text);
   std::string release(bool all);
 

@@ -63,7 +63,7 @@ TEST(CommandLine, RefusesByNameWhatIsNotBuilt) {
   EXPECT_THAT(refusal, HasSubstr("--model-format hf"));
   for (const char* words :
        {"--tp 2", "--device ascend", "--quant_policy 42", "--model-format llama", "--adapters a=b",
-        "--proxy-url http://x", "--speculative-algorithm eagle", "--tool-call-parser internlm"})
+        "--proxy-url http://x", "--speculative-algorithm eagle", "--allow-terminate-by-client"})
     EXPECT_THAT(failure(std::string("serve api_server MODEL ") + words), HasSubstr("not built yet")) << words;
 }
 

@@ -151,6 +151,25 @@ TEST_F(CudaSampleTest, AdjustedIdsLieInAnyBlock) {
   expect_exact(draw(logits, row, 100), distribution(logits, row), row.seed, "adjusted");
 }
 
+TEST_F(CudaSampleTest, AMaskIsABanOfAllOthersAtEverySize) {
+  for (const std::int64_t v : kSizes) {
+    const std::vector<float> logits = random_logits(v);
+    std::vector<std::uint32_t> mask(static_cast<std::size_t>((v + 31) / 32));
+    for (std::uint32_t& word : mask) word = rng() % 4 == 0 ? 0 : static_cast<std::uint32_t>(rng());
+    mask[0] |= 1;
+    std::vector<std::int32_t> banned;
+    for (std::int32_t id = 0; id < v; id++)
+      if (!is_allowed({.allowed_mask = mask}, static_cast<std::size_t>(id))) banned.push_back(id);
+    for (SamplingRow row : {SamplingRow{.temperature = 0}, SamplingRow{.seed = 1}, SamplingRow{.top_k = 5},
+                            SamplingRow{.top_p = 0.7F}, SamplingRow{.typical_p = 0.5F}}) {
+      SamplingRow with_bans = row;
+      with_bans.banned_ids = banned;
+      row.allowed_mask = mask;
+      EXPECT_EQ(draw(logits, row, 50), draw(logits, with_bans, 50)) << v;
+    }
+  }
+}
+
 TEST_F(CudaSampleTest, TiesAtTopKAreAllKept) {
   std::vector<float> logits(20, 0.0F);
   logits[4] = logits[11] = 5.0F;
@@ -195,9 +214,14 @@ TEST_F(CudaSampleTest, DrawsTheTokensOfTheCpu) {
   cpu.allocator = &host_allocator();
   cpu.workspace = &host_workspace;
   const IdCount counts[] = {{1, 2}, {999, 1}};
+  std::vector<std::vector<std::uint32_t>> masks(100, std::vector<std::uint32_t>(32));
+  for (auto& mask : masks)
+    for (std::uint32_t& word : mask) word = rng() % 4 == 0 ? 0 : static_cast<std::uint32_t>(rng());
   std::vector<SamplingRow> rows;
   for (std::uint64_t i = 0; i < 100; i++) {
     rows.push_back({.temperature = 0.8F, .seed = i * i, .draw = i});
+    if (i % 2 == 1) rows.back().allowed_mask = masks[i];
+    if (i % 10 == 9) rows.back().temperature = 0;
     if (i % 3 == 1) rows.back().min_p = 0.02F;
     if (i % 3 == 2) {
       rows.back().answer_counts = counts;

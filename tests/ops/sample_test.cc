@@ -123,7 +123,44 @@ TEST_P(SampleTest, NothingToDrawIsMinusOne) {
     EXPECT_EQ(draw(one_nan, row, 1)[0], -1);
     row.banned_ids = all;
     EXPECT_EQ(draw({1, 2, 3}, row, 1)[0], -1);
+    const std::uint32_t none[] = {~7U};
+    EXPECT_EQ(draw({1, 2, 3}, {.temperature = temperature, .allowed_mask = none}, 1)[0], -1);
   }
+}
+
+TEST_P(SampleTest, AMaskIsABanOfAllOthers) {
+  for (const std::int64_t v : {1, 31, 32, 33, 1000, 50001}) {
+    const std::vector<float> logits = random_logits(v);
+    std::vector<std::uint32_t> mask(static_cast<std::size_t>((v + 31) / 32));
+    for (std::uint32_t& word : mask) word = rng() % 4 == 0 ? 0 : static_cast<std::uint32_t>(rng());
+    mask[0] |= 1;
+    std::vector<std::int32_t> banned;
+    for (std::int32_t id = 0; id < v; id++)
+      if (!is_allowed({.allowed_mask = mask}, static_cast<std::size_t>(id))) banned.push_back(id);
+    for (SamplingRow row : {SamplingRow{.temperature = 0}, SamplingRow{.seed = 1}, SamplingRow{.top_k = 5},
+                            SamplingRow{.top_p = 0.7F}, SamplingRow{.typical_p = 0.5F}}) {
+      SamplingRow with_bans = row;
+      with_bans.banned_ids = banned;
+      row.allowed_mask = mask;
+      EXPECT_EQ(draw(logits, row, 50), draw(logits, with_bans, 50)) << v;
+    }
+  }
+}
+
+TEST_P(SampleTest, AMaskThatAllowsTheTokensChangesNothing) {
+  const std::vector<float> logits = random_logits(1000);
+  const SamplingRow row{.top_k = 7, .seed = 3};
+  const std::vector<std::int32_t> tokens = draw(logits, row, 200);
+  std::vector<std::uint32_t> mask(32);
+  for (const std::int32_t token : tokens) mask[static_cast<std::size_t>(token) / 32] |= 1U << (token % 32);
+  SamplingRow masked = row;
+  masked.allowed_mask = mask;
+  EXPECT_EQ(draw(logits, masked, 200), tokens);
+}
+
+TEST_P(SampleTest, AMaskOfAnotherLengthIsABug) {
+  const std::uint32_t mask[] = {1};
+  EXPECT_THROW(draw(random_logits(33), {.allowed_mask = mask}, 1), CheckFailure);
 }
 
 TEST_P(SampleTest, ExtremeLogits) {

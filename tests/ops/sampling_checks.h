@@ -33,8 +33,15 @@ inline ref::SamplingOptions reference_options(const SamplingRow& row) {
   return o;
 }
 
+inline bool is_allowed(const SamplingRow& row, std::size_t id) {
+  return row.allowed_mask.empty() || (row.allowed_mask[id / 32] >> (id % 32) & 1) != 0;
+}
+
 inline std::vector<double> distribution(const std::vector<float>& logits, const SamplingRow& row) {
-  return ref::sampling_distribution({logits.begin(), logits.end()}, reference_options(row));
+  ref::SamplingOptions options = reference_options(row);
+  for (std::size_t id = 0; id < logits.size(); id++)
+    if (!is_allowed(row, id)) options.banned_ids.push_back(static_cast<std::int32_t>(id));
+  return ref::sampling_distribution({logits.begin(), logits.end()}, options);
 }
 
 inline constexpr std::int64_t kDraws = 20000;
@@ -43,7 +50,9 @@ inline constexpr std::int32_t kBanned[] = {1, 2, 1};
 inline constexpr IdBias kBias[] = {{4, 1.5F}, {5, -2}, {30, 3}};
 inline constexpr IdCount kCounts[] = {{3, 1}, {6, 4}, {7, 2}};
 
-// Each way to shape a draw by itself, for a vocabulary of more than 30 tokens.
+inline constexpr std::uint32_t kMask[] = {0x5555'4af0, 0xffff'fff6};  // of 33 to 64 tokens
+
+// Each way to shape a draw by itself, for a vocabulary of 33 to 64 tokens.
 inline std::map<std::string, SamplingRow> sampler_cases() {
   std::map<std::string, SamplingRow> cases;
   cases["plain"] = {};
@@ -65,6 +74,7 @@ inline std::map<std::string, SamplingRow> sampler_cases() {
   cases["frequency"] = {.frequency_penalty = 0.7F, .answer_counts = kCounts};
   cases["bias"] = {.logit_bias = kBias};
   cases["banned"] = {.banned_ids = kBanned};
+  cases["mask"] = {.allowed_mask = kMask};
   return cases;
 }
 
@@ -84,6 +94,7 @@ inline SamplingRow random_combination(std::mt19937& choice, std::uint64_t seed) 
                   .seed = seed};
   if (choice() % 2 == 0) row.logit_bias = kBias;
   if (choice() % 2 == 0) row.banned_ids = kBanned;
+  if (choice() % 2 == 0) row.allowed_mask = kMask;
   return row;
 }
 

@@ -163,8 +163,6 @@ TEST(ChatRequest, checks_the_type_of_each_field) {
 
 TEST(ChatRequest, refuses_by_name_what_is_not_built_and_takes_its_neutral_value) {
   const std::vector<std::tuple<std::string, Json, Json>> cases{
-      {"tools", Json::array(), Json::array({{{"type", "function"}}})},
-      {"tool_choice", "none", "required"},
       {"response_format", {{"type", "text"}}, {{"type", "json_object"}}},
       {"modalities", Json::array({"text"}), Json::array({"text", "audio"})},
       {"service_tier", "auto", "flex"}};
@@ -270,7 +268,21 @@ TEST(ChatRequest, checks_each_message) {
   EXPECT_EQ(refusal(R"([{"role":"user","content":["x"]}])"), "messages[0].content[0]");
   EXPECT_EQ(refusal(R"([{"role":"user","content":"x","name":1}])"), "messages[0].name");
   EXPECT_EQ(refusal(R"([{"role":"user","content":"x","mood":1}])"), "messages[0].mood");
-  EXPECT_EQ(refusal(R"([{"role":"assistant","content":"x","tool_calls":[{}]}])"), "messages[0].tool_calls");
+  const auto calls_refusal = [&](const std::string& calls) {
+    return refusal((R"([{"role":"assistant","tool_calls":)" + calls + "}]").c_str());
+  };
+  EXPECT_EQ(calls_refusal("{}"), "messages[0].tool_calls");
+  EXPECT_EQ(calls_refusal("[{}]"), "messages[0].tool_calls[0].function");
+  EXPECT_EQ(calls_refusal(R"([{"function":{}}])"), "messages[0].tool_calls[0].function.name");
+  EXPECT_EQ(calls_refusal(R"([{"function":{"name":"f","arguments":3}}])"),
+            "messages[0].tool_calls[0].function.arguments");
+  EXPECT_EQ(calls_refusal(R"([{"type":"custom","function":{"name":"f"}}])"),
+            "messages[0].tool_calls[0].type");
+  EXPECT_EQ(calls_refusal(R"([{"id":"c","type":"function","function":{"name":"f","arguments":"{}"}}])"), "");
+  EXPECT_EQ(refusal(R"([{"role":"user","content":"x","tool_calls":[{"function":{"name":"f"}}]}])"),
+            "messages[0].tool_calls");
+  EXPECT_EQ(refusal(R"([{"role":"user","content":"x","reasoning_content":"y"}])"),
+            "messages[0].reasoning_content");
   EXPECT_EQ(refusal(R"([{"role":"assistant","content":"x","refusal":null,"tool_calls":null,"audio":null}])"),
             "");
 }
@@ -281,6 +293,20 @@ TEST(ChatRequest, joins_text_parts_and_keeps_names) {
                                        R"({"type":"text","text":"a"},{"type":"text","text":"b"}]}])"));
   EXPECT_EQ(std::get<ChatInput>(request.prompt).messages.dump(),
             R"([{"role":"environment","content":"a\nb","name":"plugin"}])");
+}
+
+TEST(ChatRequest, keeps_calls_results_and_reasoning_for_the_template) {
+  const auto request = chat_with(
+      "messages",
+      parse_json(
+          R"([{"role":"assistant","reasoning_content":"hm","content":null,"tool_calls":[{"id":"c1","type":"function",)"
+          R"("function":{"name":"f","arguments":"{\"b\":1,\"a\":2}"}},{"function":{"name":"g","arguments":"no"}}]},)"
+          R"({"role":"tool","tool_call_id":"c1","content":"3"}])"));
+  EXPECT_EQ(
+      std::get<ChatInput>(request.prompt).messages.dump(),
+      R"([{"role":"assistant","content":null,"reasoning_content":"hm","tool_calls":[{"id":"c1","type":"function",)"
+      R"("function":{"name":"f","arguments":{"b":1,"a":2}}},{"type":"function","function":{"name":"g",)"
+      R"("arguments":"no"}}]},{"role":"tool","content":"3","tool_call_id":"c1"}])");
 }
 
 TEST(ChatRequest, a_string_is_a_raw_prompt) {

@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/log.h"
 
 namespace lmdeploy::testing {
@@ -15,6 +17,24 @@ bool becomes_true(std::chrono::milliseconds timeout, const Condition& condition)
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
   return true;
+}
+
+// Of the ids <|im_start|>user\nTEXT<|im_end|>\n...<|im_start|>assistant\nANSWER: what comes next of TEXT.
+std::int32_t echoed_token(const Tokenizer& tokenizer, std::span<const std::int32_t> ids) {
+  const std::int32_t start = *tokenizer.token_to_id("<|im_start|>"),
+                     end = *tokenizer.token_to_id("<|im_end|>");
+  const auto head = std::find(ids.rbegin(), ids.rend(), start);
+  const std::string before = tokenizer.decode(ids.first(static_cast<std::size_t>(ids.rend() - head)),
+                                              {.skip_special_tokens = false});
+  constexpr std::string_view kUser = "<|im_start|>user\n", kAssistant = "assistant\n";
+  const std::size_t user = before.rfind(kUser);
+  const auto num_behind = static_cast<std::size_t>(head - ids.rbegin());
+  if (user == before.npos || num_behind < kAssistant.size()) return -1;
+  const std::size_t begin = user + kUser.size();
+  const std::size_t text_len = before.find("<|im_end|>\n<|im_start|>", begin) - begin;
+  const auto wanted = tokenizer.encode(before.substr(begin, text_len), false);
+  const std::size_t num_answered = num_behind - kAssistant.size();
+  return num_answered < wanted.size() ? wanted[num_answered] : end;
 }
 
 }  // namespace
@@ -42,10 +62,25 @@ TestSetup slow_setup(std::chrono::microseconds step_time) {
   return setup;
 }
 
+TestSetup echo_setup(std::string template_source, DialectNames dialect) {
+  TestSetup setup;
+  setup.text_folder += "/bytes";
+  setup.template_source = std::move(template_source);
+  setup.dialect = std::move(dialect);
+  const std::shared_ptr<const Tokenizer> tokenizer = Tokenizer::load(setup.text_folder);
+  setup.model.vocab_size = tokenizer->vocab_size();
+  setup.model.says = [tokenizer](std::span<const std::int32_t> ids) { return echoed_token(*tokenizer, ids); };
+  setup.engine.session_len = 4096;
+  return setup;
+}
+
 TestServer::TestServer(TestSetup setup) {
-  const std::string folder = LMDEPLOY_SOURCE_DIR "/tests/server/data";
-  tokenizer_ = Tokenizer::load(folder);
-  if (setup.has_chat_template) chat_template_ = ChatTemplate::load(folder, *tokenizer_);
+  tokenizer_ = Tokenizer::load(setup.text_folder);
+  if (!setup.template_source.empty())
+    chat_template_ = ChatTemplate::from_source(setup.template_source, "<|im_start|>", "<|im_end|>",
+                                               tokenizer_->special_tokens());
+  else if (setup.has_chat_template)
+    chat_template_ = ChatTemplate::load(setup.text_folder, *tokenizer_);
   engine_ = std::make_unique<Engine>(std::make_unique<FakeModel>(std::move(setup.model)), setup.engine);
   SamplingParams greedy;
   greedy.temperature = 0;
@@ -56,6 +91,7 @@ TestServer::TestServer(TestSetup setup) {
                                 {*tokenizer_->token_to_id("<|im_end|>")},
                                 greedy,
                                 1'700'000'000});
+  served_->dialect = find_dialect(chat_template_.get(), *tokenizer_, setup.dialect);
   server_ = std::make_unique<Server>(std::move(setup.server));
   server_->serve(*served_);
   thread_ = std::thread([this] {

@@ -21,7 +21,15 @@ struct TestSetup {
   EngineOptions engine;
   FakeModelOptions model;
   bool has_chat_template = true;
+  std::string text_folder = LMDEPLOY_SOURCE_DIR "/tests/server/data";  // of the tokenizer and the template
+  std::string template_source;                                         // instead of the folder's
+  DialectNames dialect;
 };
+
+// Answers with the last text of the user, markers in it as the special tokens that they are, a byte of the
+// rest in each token: what a model might say is a part of the request. The vocabulary has the markers of
+// every form of tool call.
+TestSetup echo_setup(std::string template_source, DialectNames dialect = {});
 
 // Answers that take long enough to be cut, or to meet others.
 TestSetup slow_setup(std::chrono::microseconds step_time = std::chrono::milliseconds(1));

@@ -92,6 +92,9 @@ void FakeModel::logits_after(std::span<const std::int32_t> token_ids, std::span<
   for (const std::int32_t token_id : token_ids) hash = mix(hash ^ static_cast<std::uint64_t>(token_id));
   for (std::size_t i = 0; i < logits.size(); i++)
     logits[i] = static_cast<float>(mix(hash + i) >> 40) * 0x1p-22F;  // [0, 4)
+  if (options_.says)
+    if (const std::int32_t token = options_.says(token_ids); token >= 0)
+      logits[static_cast<std::size_t>(token)] = 8;
   if (token_ids.back() == options_.loop_token) logits[static_cast<std::size_t>(options_.loop_token)] = 8;
 }
 

@@ -3,6 +3,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <span>
 
 #include "model/model.h"
 
@@ -15,6 +16,8 @@ struct FakeModelOptions {
   std::chrono::microseconds step_time{0};  // a forward pass takes at least this long
   std::int32_t nan_token = -1;             // whoever's last token this is gets logits that are not numbers
   std::int32_t loop_token = -1;            // after this token the most likely one is itself
+  // The token that is the most likely one after these; negative: the hash says.
+  std::function<std::int32_t(std::span<const std::int32_t>)> says = {};
   // Called first in each forward pass, on the engine's thread; may throw.
   std::function<void(const Batch&)> on_forward = {};
 };

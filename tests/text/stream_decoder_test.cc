@@ -183,5 +183,20 @@ INSTANTIATE_TEST_SUITE_P(All, Streamed,
                                            "byte_fallback"),
                          [](const auto& instance) { return instance.param; });
 
+TEST(StreamDecoder, shows_chosen_special_tokens_though_others_are_skipped) {
+  const auto tokenizer = Tokenizer::load(::lmdeploy::testing::golden("models/internlm2_5"));
+  const TokenId start = *tokenizer->token_to_id("<|action_start|>"),
+                end = *tokenizer->token_to_id("<|im_end|>");
+  Ids ids = tokenizer->encode("one two", false);
+  const Ids word = ids;
+  ids.push_back(end);
+  ids.push_back(start);
+  ids.insert(ids.end(), word.begin(), word.end());
+  StreamDecoderOptions options{.shown_tokens = {start}};
+  EXPECT_EQ(streamed(*tokenizer, ids, options), "one two<|action_start|>one two");
+  options.stop = {"two<|act"};
+  EXPECT_EQ(streamed(*tokenizer, ids, options), "one ");
+}
+
 }  // namespace
 }  // namespace lmdeploy

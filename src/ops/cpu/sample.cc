@@ -47,6 +47,20 @@ class AdjustedLogits {
   std::vector<std::pair<std::int32_t, float>> before_;
 };
 
+// logits: [v]. masked: [v], gets those that the mask allows and lowest ones for the others.
+void mask_logits(const float* logits, std::span<const std::uint32_t> mask, std::int64_t v, float* masked) {
+  constexpr std::int64_t kWordBits = 32;
+  for (std::int64_t first = 0; first < v; first += kWordBits) {
+    const std::uint32_t word = mask[static_cast<std::size_t>(first / kWordBits)];
+    const std::int64_t count = std::min(kWordBits, v - first);
+    if (word == 0)
+      std::fill_n(masked + first, count, -kInfinity);
+    else
+      for (std::int64_t i = 0; i < count; i++)
+        masked[first + i] = (word >> i & 1) != 0 ? logits[first + i] : -kInfinity;
+  }
+}
+
 // The first token at which the running sum of weights passes `target`; the last one where rounding left
 // target above the sum.
 template <class IdOf>
@@ -93,10 +107,20 @@ void sample(Ctx& ctx, const View& logits, std::span<const SamplingRow> rows, std
   const Kernels& k = kernels(ctx.cpu_isa);
   const std::int64_t v = logits.dim(1);
   const View weights = ctx.workspace->take(DType::f32, {logits.dim(0), v});
+  std::vector<std::int64_t> copy_idx;  // of rows with a mask; -1: none
+  std::int64_t num_copies = 0;
+  for (const SamplingRow& row : rows) copy_idx.push_back(row.allowed_mask.empty() ? -1 : num_copies++);
+  const View copies = ctx.workspace->take(DType::f32, {num_copies, v});
   parallel_rows(ctx, logits.dim(0), v * kRowCost, [&](std::int64_t row) {
     const auto i = static_cast<std::size_t>(row);
-    const AdjustedLogits adjusted(logits.row<float>(row), rows[i]);
-    tokens[i] = sample_row(k, logits.row<float>(row), weights.row<float>(row), v, rows[i]);
+    float* x = logits.row<float>(row);
+    if (copy_idx[i] >= 0) {
+      float* masked = copies.row<float>(copy_idx[i]);
+      mask_logits(x, rows[i].allowed_mask, v, masked);
+      x = masked;
+    }
+    const AdjustedLogits adjusted(x, rows[i]);
+    tokens[i] = sample_row(k, x, weights.row<float>(row), v, rows[i]);
   });
 }
 

@@ -13,7 +13,7 @@
 namespace lmdeploy::ops::cuda {
 namespace {
 
-// Rows as the device reads them, and the ids that all of them adjust.
+// Rows as the device reads them, the ids that all of them adjust, and their masks.
 class FlatRows {
  public:
   explicit FlatRows(std::span<const SamplingRow> rows) {
@@ -23,13 +23,17 @@ class FlatRows {
 
   DeviceSamplingRows upload(Ctx& ctx) const {
     const std::size_t row_bytes = rows_.size() * sizeof(DeviceSamplingRow),
-                      adjusted_bytes = adjusted_.size() * sizeof(AdjustedId);
-    std::vector<std::byte> all(row_bytes + adjusted_bytes);
+                      adjusted_bytes = adjusted_.size() * sizeof(AdjustedId),
+                      mask_bytes = masks_.size() * sizeof(std::uint32_t);
+    std::vector<std::byte> all(row_bytes + adjusted_bytes + mask_bytes);
     if (row_bytes > 0) std::memcpy(all.data(), rows_.data(), row_bytes);
     if (adjusted_bytes > 0) std::memcpy(all.data() + row_bytes, adjusted_.data(), adjusted_bytes);
+    if (mask_bytes > 0) std::memcpy(all.data() + row_bytes + adjusted_bytes, masks_.data(), mask_bytes);
     const auto* copy = static_cast<const std::byte*>(on_device(ctx, all.data(), all.size()));
     return {reinterpret_cast<const DeviceSamplingRow*>(copy),
-            reinterpret_cast<const AdjustedId*>(copy + row_bytes), std::ssize(rows_), num_copies_};
+            reinterpret_cast<const AdjustedId*>(copy + row_bytes),
+            reinterpret_cast<const std::uint32_t*>(copy + row_bytes + adjusted_bytes), std::ssize(rows_),
+            num_copies_};
   }
 
  private:
@@ -47,7 +51,10 @@ class FlatRows {
     row.frequency_penalty = from.frequency_penalty;
     row.first_adjusted = num_adjusted();
     add_adjusted(from, row);
-    row.copy_idx = num_adjusted() > row.first_adjusted ? num_copies_++ : -1;
+    row.first_word = from.allowed_mask.empty() ? -1 : static_cast<std::int32_t>(masks_.size());
+    masks_.insert(masks_.end(), from.allowed_mask.begin(), from.allowed_mask.end());
+    const bool changes = num_adjusted() > row.first_adjusted || row.first_word >= 0;
+    row.copy_idx = changes ? num_copies_++ : -1;
   }
 
   void add_adjusted(const SamplingRow& from, DeviceSamplingRow& row) {
@@ -70,6 +77,7 @@ class FlatRows {
 
   std::vector<DeviceSamplingRow> rows_;
   std::vector<AdjustedId> adjusted_;
+  std::vector<std::uint32_t> masks_;
   std::int32_t num_copies_ = 0;
 };
 
@@ -91,6 +99,7 @@ void sample_on_device(Ctx& ctx, const View& logits, const DeviceSamplingRows& ro
   arguments.v = static_cast<std::int32_t>(v);
   arguments.rows = rows.rows;
   arguments.adjusted = rows.adjusted;
+  arguments.masks = rows.masks;
   if (rows.num_copies > 0)
     arguments.copies = ctx.workspace->take(DType::f32, {rows.num_copies, v}).as<float>();
   arguments.tokens = tokens;

@@ -13,6 +13,7 @@ namespace lmdeploy::ops::cuda {
 struct DeviceSamplingRows {
   const DeviceSamplingRow* rows = nullptr;
   const AdjustedId* adjusted = nullptr;
+  const std::uint32_t* masks = nullptr;
   std::int64_t num_rows = 0;
   std::int64_t num_copies = 0;  // rows whose logits are adjusted, for which sample_on_device takes a copy
 };

@@ -24,6 +24,11 @@ __device__ float adjusted(int kind, float logit, float value, const DeviceSampli
   }
 }
 
+// One warp reads a word at once: its lanes have ids that follow each other.
+__device__ bool is_allowed(const std::uint32_t* mask, int id) {
+  return mask == nullptr || (mask[id / 32] >> (id % 32) & 1) != 0;
+}
+
 // The row's logits with everything applied that concerns single tokens. Each block makes its own part, which
 // no other block reads.
 __device__ const float* adjusted_row(const RowTeam& team, const SampleArguments& a,
@@ -31,7 +36,9 @@ __device__ const float* adjusted_row(const RowTeam& team, const SampleArguments&
   const float* logits = a.logits + team.row() * a.row_stride;
   if (row.copy_idx < 0) return logits;
   float* copy = a.copies + static_cast<std::int64_t>(row.copy_idx) * a.v;
-  team.for_each<kFirstLoads>(logits, [&](float logit, int id) { copy[id] = logit; });
+  const std::uint32_t* mask = row.first_word < 0 ? nullptr : a.masks + row.first_word;
+  team.for_each<kFirstLoads>(
+      logits, [&](float logit, int id) { copy[id] = is_allowed(mask, id) ? logit : -INFINITY; });
   const RowPart own = team.block_part();
   const AdjustedId* begin = a.adjusted + row.first_adjusted;
 #pragma unroll

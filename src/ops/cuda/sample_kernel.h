@@ -33,7 +33,8 @@ struct DeviceSamplingRow {
   // Where its adjusted ids begin; those of each kind lie one after the other.
   std::int32_t first_adjusted;
   std::int32_t num_adjusted[kNumAdjustments];
-  std::int32_t copy_idx;  // of the copy that is adjusted; -1: there is nothing to adjust
+  std::int32_t copy_idx;    // of the copy that is adjusted; -1: there is nothing to adjust
+  std::int32_t first_word;  // of its mask; -1: all may be drawn
 };
 
 struct SampleArguments {
@@ -43,8 +44,9 @@ struct SampleArguments {
   std::int32_t v;                 // at most 2^kIdBits
   const DeviceSamplingRow* rows;  // [num_rows]
   const AdjustedId* adjusted;
-  float* copies;         // scratch [number of copies, v]
-  std::int32_t* tokens;  // [num_rows], written
+  const std::uint32_t* masks;  // bit id % 32 of word id / 32 of a row's own: id may be drawn
+  float* copies;               // scratch [number of copies, v]
+  std::int32_t* tokens;        // [num_rows], written
 };
 cudaError_t launch_sample(const SampleArguments& arguments, cudaStream_t stream);
 

@@ -2,6 +2,7 @@
 
 #include <cuda_runtime_api.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "tensor/cuda/cuda_error.h"
@@ -30,11 +31,16 @@ void UploadRing::copy_to_device(void* to, const void* from, std::size_t bytes) {
   if (bytes == 0) return;
   const auto stream = static_cast<cudaStream_t>(stream_);
   CHECK(!is_recording(stream), "an upload of {} bytes while a graph is recorded", bytes);
-  if (bytes > kPartBytes) return cuda::copy_to_device(to, from, bytes, stream_);
+  for (std::size_t first = 0; first < bytes; first += kPartBytes)
+    copy_piece(static_cast<char*>(to) + first, static_cast<const char*>(from) + first,
+               std::min(kPartBytes, bytes - first));
+}
+
+void UploadRing::copy_piece(void* to, const void* from, std::size_t bytes) {
   if (used_bytes_ + bytes > kPartBytes) enter_next_part();
   char* staged = static_cast<char*>(memory_.data()) + current_ * kPartBytes + used_bytes_;
   std::memcpy(staged, from, bytes);
-  CUDA_CHECK(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyHostToDevice, stream));
+  CUDA_CHECK(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyHostToDevice, static_cast<cudaStream_t>(stream_)));
   used_bytes_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
 }
 

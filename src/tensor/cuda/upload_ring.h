@@ -15,8 +15,8 @@ class UploadRing {
   UploadRing(const UploadRing&) = delete;
   UploadRing& operator=(const UploadRing&) = delete;
 
-  // Returns when `from` may be changed: at once, unless all of the ring is on its way, or `bytes` are more
-  // than a part of it. Not while a graph is recorded, which would read the ring again whenever it runs.
+  // Returns when `from` may be changed: at once, unless all of the ring is on its way. Not while a graph is
+  // recorded, which would read the ring again whenever it runs.
   void copy_to_device(void* to, const void* from, std::size_t bytes);
 
   static constexpr std::size_t kPartBytes = std::size_t{2} << 20;
@@ -27,6 +27,7 @@ class UploadRing {
     Event copied;
     bool is_on_its_way = false;
   };
+  void copy_piece(void* to, const void* from, std::size_t bytes);  // up to kPartBytes
   void enter_next_part();
 
   static constexpr std::size_t kNumParts = 4;

@@ -29,7 +29,7 @@ pub struct Slice {
 }
 
 impl Slice {
-    unsafe fn bytes(&self) -> &[u8] {
+    pub unsafe fn bytes(&self) -> &[u8] {
         if self.len == 0 {
             &[]
         } else {
@@ -37,8 +37,14 @@ impl Slice {
         }
     }
 
-    unsafe fn text(&self) -> Result<&str, String> {
+    pub unsafe fn text(&self) -> Result<&str, String> {
         std::str::from_utf8(self.bytes()).map_err(|e| format!("not UTF-8: {e}"))
+    }
+
+    /// Of native uint32.
+    pub unsafe fn numbers(&self) -> Vec<u32> {
+        let number = |bytes: &[u8]| u32::from_ne_bytes(bytes.try_into().expect("4 bytes"));
+        self.bytes().chunks_exact(4).map(number).collect()
     }
 }
 
@@ -48,7 +54,7 @@ pub unsafe extern "C" fn lmd_free(buffer: Buffer) {
 }
 
 /// Runs `work`; its bytes, or the words of its error or panic, go to `out`. True when it succeeded.
-unsafe fn guarded(out: *mut Buffer, work: impl FnOnce() -> Result<Vec<u8>, String>) -> bool {
+pub unsafe fn guarded(out: *mut Buffer, work: impl FnOnce() -> Result<Vec<u8>, String>) -> bool {
     let result = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panic_words(panic.as_ref())));
     let succeeded = result.is_ok();
     out.write(result.unwrap_or_else(String::into_bytes).into());
@@ -128,11 +134,7 @@ pub unsafe extern "C" fn lmd_tokenizer_decode(
     skip_special_tokens: bool,
     out: *mut Buffer,
 ) -> bool {
-    guarded(out, || {
-        let id = |bytes: &[u8]| u32::from_ne_bytes(bytes.try_into().expect("4 bytes"));
-        let ids: Vec<u32> = ids.bytes().chunks_exact(4).map(id).collect();
-        (*tokenizer).decode(&ids, skip_special_tokens).map(String::into_bytes)
-    })
+    guarded(out, || (*tokenizer).decode(&ids.numbers(), skip_special_tokens).map(String::into_bytes))
 }
 
 /// -1 where the vocabulary has no such token.

@@ -39,20 +39,17 @@ void check_cache_control(JsonFields& fields) {
   fields.object("cache_control");
 }
 
-void check_tools(JsonFields& fields) {
-  fields.neutral("tools", {Json::array()});
-  fields.neutral("tool_choice", {Json{{"type", "none"}}, Json{{"type", "auto"}}});
-}
-
 MessagesInput parse_input(JsonFields& fields, const RequestLimits& limits) {
   MessagesInput input;
   input.model = parse_model(fields);
   input.chat.messages = parse_anthropic_messages(fields, limits.max_messages);
-  input.continues_answer = input.chat.messages.back()["role"] == "assistant";
+  const Json& last = input.chat.messages.back();
+  input.chat.continues_last_message = last["role"] == "assistant" && last["content"].is_string();
+  input.tools = parse_anthropic_tools(fields, limits);
+  input.chat.tools = template_tools(input.tools);
   parse_thinking(fields, input.chat);
   check_output_config(fields);
   check_cache_control(fields);
-  check_tools(fields);
   fields.neutral("speed", {"standard"});
   for (const char* name : {"user_profile_id", "workspace_id"}) fields.neutral(name, {});
   return input;
@@ -89,7 +86,7 @@ MessagesRequest parse_messages_request(std::string_view body, const RequestLimit
   options.model = request.input.model;
   options.sampling = parse_sampling(fields);
   options.generation = parse_length_and_stops(fields, limits);
-  options.generation.continues_prompt = request.input.continues_answer;
+  options.generation.continues_prompt = request.input.chat.continues_last_message;
   options.stream = fields.boolean("stream").value_or(false);
   check_metadata(fields);
   fields.neutral("service_tier", {"auto", "standard_only"});

@@ -13,8 +13,8 @@ namespace lmdeploy {
 // OpenAI's messages.
 struct MessagesInput {
   std::string model;
-  ChatInput chat;
-  bool continues_answer = false;  // the last message is the beginning of the answer
+  ChatInput chat;  // continues_last_message where the last one is the assistant's
+  ToolUse tools;
 };
 
 struct MessagesRequest {

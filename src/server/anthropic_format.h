@@ -1,5 +1,5 @@
 #pragma once
-#include <nlohmann/json_fwd.hpp>
+#include <nlohmann/json.hpp>
 
 #include "server/answer_format.h"
 
@@ -22,22 +22,25 @@ class AnthropicFormat final : public AnswerFormat {
   std::string chunk(const AnswerChunk& chunk) override;
   std::string closing(const AnswerUsage& usage) override;
   std::string failure(const ApiError& error) override;
-  void fold(const AnswerChunk& chunk) override { add(chunk); }
+  void fold(const AnswerChunk& chunk) override { AnthropicFormat::chunk(chunk); }
   std::string whole(const AnswerUsage& usage) override;
 
  private:
   using Json = nlohmann::ordered_json;
 
-  std::string add(const AnswerChunk& chunk);
-  std::string add_text(std::string_view text);
-  std::string close_block();
+  void emit(const Json& event);
+  void begin_block(Json block);
+  void add_piece(const char* block_type, const char* delta_type, const char* field, const std::string& piece);
+  void add_call(const AnswerCall& call);
+  void end_block();
   Json stop_fields() const;
 
   const Head head_;
-  std::string text_;
-  bool has_open_block_ = false;
-  std::int32_t num_blocks_ = 0;
-  AnswerChunk last_;  // how the answer has ended
+  std::string events_;  // that are not taken yet
+  Json blocks_ = Json::array();
+  bool is_open_ = false;   // the last block
+  std::string arguments_;  // of an open tool_use
+  AnswerChunk last_;       // how the answer has ended
 };
 
 }  // namespace lmdeploy

@@ -9,6 +9,7 @@
 #include "server/anthropic.h"
 #include "server/anthropic_format.h"
 #include "server/api_error.h"
+#include "server/chat_prompt.h"
 #include "server/json.h"
 #include "server/request_id.h"
 #include "server/text_input.h"
@@ -29,19 +30,15 @@ void check_version(const HttpRequest& request) {
                                   describe(*version)));
 }
 
-std::vector<TokenId> prompt_of(const RouteContext& context, const MessagesInput& input) {
-  check_model(context.model, input.model);
-  return context.model.tokenizer.encode(input.continues_answer
-                                            ? render_begun_chat(context, input.chat, "messages")
-                                            : render_chat(context, input.chat, "messages"));
-}
-
 }  // namespace
 
 void messages(const RouteContext& context, std::shared_ptr<Exchange> exchange) {
   check_version(exchange->request());
   MessagesRequest request = parse_messages_request(exchange->request().body, context.limits);
-  std::vector<TokenId> prompt_ids = prompt_of(context, request.input);
+  const MessagesInput& input = request.input;
+  check_model(context.model, input.model);
+  std::vector<TokenId> prompt_ids =
+      prepare_chat(context, input.chat, input.tools, "messages", request.options);
   auto format = std::make_unique<AnthropicFormat>(
       AnthropicFormat::Head{.id = "msg_" + random_id(kIdDigits),
                             .model = request.options.model,
@@ -55,7 +52,10 @@ void messages(const RouteContext& context, std::shared_ptr<Exchange> exchange) {
 void count_message_tokens(const RouteContext& context, std::shared_ptr<Exchange> exchange) {
   check_version(exchange->request());
   const MessagesInput input = parse_count_tokens_request(exchange->request().body, context.limits);
-  exchange->reply(json_response(200, Json{{"input_tokens", prompt_of(context, input).size()}}.dump()));
+  check_model(context.model, input.model);
+  AnswerOptions options;
+  const auto prompt_ids = prepare_chat(context, input.chat, input.tools, "messages", options);
+  exchange->reply(json_response(200, Json{{"input_tokens", prompt_ids.size()}}.dump()));
 }
 
 }  // namespace lmdeploy

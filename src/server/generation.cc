@@ -38,6 +38,7 @@ Request engine_request(const ServedModel& model, std::vector<TokenId> prompt_ids
   request.prompt_logprobs = params.prompt_logprobs;
   request.num_top_logprobs = params.num_top_logprobs;
   request.prompt_only = params.prompt_only;
+  request.pooling = params.pooling;
   request.cache_salt = params.cache_salt;
   request.deadline = params.deadline;
   if (!params.ignore_eos)
@@ -112,6 +113,7 @@ void Generation::on_output(const Output& output) {
                   .top_logprobs = output.top_logprobs,
                   .prompt_scores = output.prompt_scores,
                   .text_offset = state_->decoder.num_chars(),
+                  .embedding = output.embedding,
                   .timings = output.timings};
   // The token that stops an answer is not part of its text.
   if (output.token >= 0 && output.finish_reason != FinishReason::stop)

@@ -35,6 +35,13 @@ AnswerOptions parse_answer_options(JsonFields& fields, const RequestLimits& limi
 // with a newline, as vLLM does.
 nlohmann::ordered_json parse_messages(const Json& messages, std::size_t max_messages);
 
+// A call's arguments as a template reads them: the object, where the text is one.
+Json parse_arguments(const std::string& text);
+
+// A text, its token ids, or a list of 1 to max_prompts of either.
+std::vector<Prompt> parse_prompts(JsonFields& fields, std::string_view name, std::int32_t max_prompts,
+                                  const RequestLimits& limits);
+
 // A list of ids below vocab_size.
 std::vector<TokenId> parse_token_ids(const Json& list, const std::string& path, std::int32_t vocab_size);
 

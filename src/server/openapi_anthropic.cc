@@ -16,18 +16,23 @@ constexpr std::string_view kTextOrBlocks =
     R"({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "object"}}]})";
 
 std::vector<FieldText> with_input_texts(std::vector<FieldText> texts) {
-  texts.insert(texts.begin(),
-               {
-                   {"messages",
-                    "The conversation. Where it ends with an assistant's turn the answer goes on with it.",
-                    {},
-                    kMessages},
-                   {"system", "What the model is told before the conversation.", {}, kTextOrBlocks},
-                   {"thinking", "Whether the model thinks first: the template's variable enable_thinking."},
-                   {"thinking.type", "enabled, adaptive or disabled."},
-                   {"output_config", "Nothing of it has an effect yet."},
-                   {"cache_control", "No effect: prefixes that were computed before are found without."},
-               });
+  texts.insert(
+      texts.begin(),
+      {
+          {"messages",
+           "The conversation. Where it ends with an assistant's turn the answer goes on with it.",
+           {},
+           kMessages},
+          {"system", "What the model is told before the conversation.", {}, kTextOrBlocks},
+          {"tools", "Functions that the model may call, as {name, description, input_schema}.", "[]",
+           R"({"type": "array", "items": {"type": "object", "required": ["name", "input_schema"]}})"},
+          {"tool_choice", "{\"type\": \"auto\", \"any\", \"none\", or \"tool\" with its name}.",
+           R"({"type": "auto"})"},
+          {"thinking", "Whether the model thinks first: the template's variable enable_thinking."},
+          {"thinking.type", "enabled, adaptive or disabled."},
+          {"output_config", "Nothing of it has an effect yet."},
+          {"cache_control", "No effect: prefixes that were computed before are found without."},
+      });
   return texts;
 }
 

@@ -38,7 +38,12 @@ BodyDocs responses_docs() {
            "[]", R"({"type": "array", "items": {"const": "message.output_text.logprobs"}})"},
           {"text", "The form of the answer."},
           {"reasoning", "Nothing of it has an effect yet."},
-          {"parallel_tool_calls", "No effect without tools."},
+          {"tools", "Functions that the model may call, as {type, name, description, parameters}.", "[]",
+           R"({"type": "array", "items": {"type": "object", "required": ["type", "name"]}})"},
+          {"tool_choice", "none, auto, required, or the function that is to be called.", R"("auto")",
+           R"({"anyOf": [{"enum": ["none", "auto", "required"]},
+                             {"type": "object", "required": ["type", "name"]}]})"},
+          {"parallel_tool_calls", "An answer may have several calls.", "true"},
           {"stream_options", "Only where stream is true."},
       }))};
 }

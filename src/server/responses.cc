@@ -46,12 +46,16 @@ void check_reasoning(JsonFields& fields, Json& echo) {
   reasoning.refuse_unknown();
 }
 
-void check_tools(JsonFields& fields, Json& echo) {
-  fields.neutral("tools", {Json::array()});
-  fields.neutral("tool_choice", {"none", "auto"});
-  echo["tools"] = Json::array();
-  echo["tool_choice"] = "auto";
-  echo["parallel_tool_calls"] = fields.boolean("parallel_tool_calls").value_or(true);
+Json value_or(const Json* value, Json otherwise) {
+  return value == nullptr ? std::move(otherwise) : *value;
+}
+
+void parse_tools(JsonFields& fields, const RequestLimits& limits, ResponsesRequest& request) {
+  request.tools = parse_response_tools(fields, limits);
+  request.chat.tools = template_tools(request.tools);
+  request.echo["tools"] = value_or(fields.any("tools"), Json::array());
+  request.echo["tool_choice"] = value_or(fields.any("tool_choice"), "auto");
+  request.echo["parallel_tool_calls"] = request.tools.parallel;
 }
 
 // Labels of the client's own, without effect on the answer: it gets them back.
@@ -113,7 +117,7 @@ ResponsesRequest parse_responses_request(std::string_view body, const RequestLim
   request.store = fields.boolean("store").value_or(true);
   check_text(fields, request.echo);
   check_reasoning(fields, request.echo);
-  check_tools(fields, request.echo);
+  parse_tools(fields, limits, request);
   parse_labels(fields, request.echo);
   check_not_built(fields);
   fields.refuse_unknown();

@@ -13,7 +13,8 @@ namespace lmdeploy {
 
 struct ResponsesRequest {
   AnswerOptions options;
-  ChatInput chat;  // of `input` alone: neither the instructions nor what came before
+  ChatInput chat;  // its messages of `input` alone: neither the instructions nor what came before
+  ToolUse tools;
   std::optional<std::string> instructions;
   std::optional<std::string> previous_response_id;
   bool store = true;

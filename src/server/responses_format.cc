@@ -3,7 +3,7 @@
 #include <ctime>
 
 #include "server/api_error.h"
-#include "server/json.h"
+#include "server/openai_fields.h"
 #include "server/request_id.h"
 
 namespace lmdeploy {
@@ -15,7 +15,7 @@ Json usage_json(const AnswerUsage& usage) {
   return {{"input_tokens", usage.num_prompt_tokens},
           {"input_tokens_details", {{"cached_tokens", usage.num_cached_tokens}, {"cache_write_tokens", 0}}},
           {"output_tokens", usage.num_completion_tokens},
-          {"output_tokens_details", {{"reasoning_tokens", 0}}},
+          {"output_tokens_details", {{"reasoning_tokens", usage.num_reasoning_tokens.value_or(0)}}},
           {"total_tokens", usage.num_prompt_tokens + usage.num_completion_tokens}};
 }
 
@@ -26,9 +26,26 @@ Json text_part(const std::string& text, Json logprobs) {
           {"text", text}};
 }
 
+Json reasoning_part(const std::string& text) {
+  return {{"type", "reasoning_text"}, {"text", text}};
+}
+
 std::string_view status_of(FinishReason reason) {
   if (reason == FinishReason::length) return "incomplete";
   return reason == FinishReason::abort ? "cancelled" : "completed";
+}
+
+// What the answer is in a conversation, as a template reads it.
+Json message_of(const AnswerChunk& sum) {
+  Json message{{"role", "assistant"}, {"content", sum.text}};
+  if (sum.text.empty() && !sum.calls.empty()) message["content"] = nullptr;
+  if (!sum.reasoning.empty()) message["reasoning_content"] = sum.reasoning;
+  for (const AnswerCall& call : sum.calls)
+    message["tool_calls"].push_back(
+        {{"id", call.id},
+         {"type", "function"},
+         {"function", {{"name", call.delta.name}, {"arguments", parse_arguments(call.delta.arguments)}}}});
+  return message;
 }
 
 }  // namespace
@@ -67,72 +84,123 @@ std::string ResponsesFormat::opening(std::int32_t) {
   return take_events();
 }
 
+void ResponsesFormat::emit_of_item(std::string_view type, Json fields) {
+  Json all{{"item_id", item_["id"]}, {"output_index", response_["output"].size()}};
+  if (kind_ != Item::call) all["content_index"] = 0;
+  all.update(fields);
+  emit(type, std::move(all));
+}
+
 std::string ResponsesFormat::chunk(const AnswerChunk& chunk) {
-  if (!chunk.text.empty() || !chunk.tokens.empty()) add_text(chunk);
+  add_chunk(chunk, sum_);
+  new_tokens_.insert(new_tokens_.end(), chunk.tokens.begin(), chunk.tokens.end());
+  if (!chunk.reasoning.empty()) add_reasoning(chunk.reasoning);
+  if (!chunk.text.empty()) add_text(chunk.text);
+  for (const AnswerCall& call : chunk.calls) add_call(call);
   if (chunk.finish_reason != FinishReason::none) {
-    finish_reason_ = chunk.finish_reason;
-    if (item_.is_null()) begin_message();
-    end_message(finish_reason_ == FinishReason::stop ? "completed" : "incomplete");
+    const bool says_nothing = kind_ == Item::none && response_["output"].empty();
+    if (says_nothing || (kind_ == Item::message && !new_tokens_.empty())) add_text("");
+    end_item();
   }
   return take_events();
 }
 
-void ResponsesFormat::begin_message() {
-  item_ = {{"id", "msg_" + random_id(kIdDigits)},
-           {"type", "message"},
-           {"status", "in_progress"},
-           {"role", "assistant"},
-           {"content", Json::array()}};
-  const std::size_t idx = response_["output"].size();
-  emit("response.output_item.added", {{"output_index", idx}, {"item", item_}});
-  emit("response.content_part.added", {{"item_id", item_["id"]},
-                                       {"output_index", idx},
-                                       {"content_index", 0},
-                                       {"part", text_part("", Json::array())}});
+void ResponsesFormat::begin(Item kind, Json item) {
+  end_item();
+  kind_ = kind;
+  item_ = std::move(item);
+  text_.clear();
+  logprobs_ = Json::array();
+  emit("response.output_item.added", {{"output_index", response_["output"].size()}, {"item", item_}});
 }
 
-void ResponsesFormat::add_text(const AnswerChunk& chunk) {
-  if (item_.is_null()) begin_message();
-  Json logprobs = Json::array();
-  if (!chunk.tokens.empty()) logprobs = chat_logprobs(chunk.tokens)["content"];
-  text_ += chunk.text;
+void ResponsesFormat::begin_part(Json part) {
+  emit_of_item("response.content_part.added", {{"part", std::move(part)}});
+}
+
+void ResponsesFormat::add_reasoning(const std::string& piece) {
+  if (kind_ != Item::reasoning) {
+    begin(Item::reasoning, {{"id", "rs_" + random_id(kIdDigits)},
+                            {"type", "reasoning"},
+                            {"status", "in_progress"},
+                            {"summary", Json::array()},
+                            {"content", Json::array()}});
+    begin_part(reasoning_part(""));
+  }
+  new_tokens_.clear();
+  text_ += piece;
+  emit_of_item("response.reasoning_text.delta", {{"delta", piece}});
+}
+
+void ResponsesFormat::add_text(const std::string& piece) {
+  if (kind_ != Item::message) {
+    begin(Item::message, {{"id", "msg_" + random_id(kIdDigits)},
+                          {"type", "message"},
+                          {"status", "in_progress"},
+                          {"role", "assistant"},
+                          {"content", Json::array()}});
+    begin_part(text_part("", Json::array()));
+  }
+  if (piece.empty() && new_tokens_.empty()) return;
+  const Json logprobs = chat_logprobs(std::exchange(new_tokens_, {}))["content"];
+  text_ += piece;
   for (const Json& logprob : logprobs) logprobs_.push_back(logprob);
-  emit("response.output_text.delta", {{"item_id", item_["id"]},
-                                      {"output_index", response_["output"].size()},
-                                      {"content_index", 0},
-                                      {"delta", chunk.text},
-                                      {"logprobs", std::move(logprobs)}});
+  emit_of_item("response.output_text.delta", {{"delta", piece}, {"logprobs", logprobs}});
 }
 
-void ResponsesFormat::end_message(std::string_view status) {
-  const Json part = text_part(text_, logprobs_);
-  const std::size_t idx = response_["output"].size();
-  emit("response.output_text.done", {{"item_id", item_["id"]},
-                                     {"output_index", idx},
-                                     {"content_index", 0},
-                                     {"text", text_},
-                                     {"logprobs", logprobs_}});
-  emit("response.content_part.done",
-       {{"item_id", item_["id"]}, {"output_index", idx}, {"content_index", 0}, {"part", part}});
-  item_["status"] = status;
-  item_["content"].push_back(part);
-  emit("response.output_item.done", {{"output_index", idx}, {"item", item_}});
+void ResponsesFormat::add_call(const AnswerCall& call) {
+  if (!call.delta.name.empty())
+    begin(Item::call, {{"id", "fc_" + random_id(kIdDigits)},
+                       {"type", "function_call"},
+                       {"status", "in_progress"},
+                       {"call_id", call.id},
+                       {"name", call.delta.name},
+                       {"arguments", ""}});
+  new_tokens_.clear();
+  text_ += call.delta.arguments;
+  if (!call.delta.arguments.empty())
+    emit_of_item("response.function_call_arguments.delta", {{"delta", call.delta.arguments}});
+}
+
+Json ResponsesFormat::end_part() {
+  if (kind_ == Item::reasoning) {
+    emit_of_item("response.reasoning_text.done", {{"text", text_}});
+    return reasoning_part(text_);
+  }
+  emit_of_item("response.output_text.done", {{"text", text_}, {"logprobs", logprobs_}});
+  return text_part(text_, logprobs_);
+}
+
+void ResponsesFormat::end_item() {
+  if (kind_ == Item::none) return;
+  if (kind_ == Item::call) {
+    emit_of_item("response.function_call_arguments.done", {{"name", item_["name"]}, {"arguments", text_}});
+    item_["arguments"] = text_;
+  } else {
+    const Json part = end_part();
+    emit_of_item("response.content_part.done", {{"part", part}});
+    item_["content"].push_back(part);
+  }
+  const bool is_cut = sum_.finish_reason != FinishReason::none && sum_.finish_reason != FinishReason::stop;
+  item_["status"] = is_cut ? "incomplete" : "completed";
+  emit("response.output_item.done", {{"output_index", response_["output"].size()}, {"item", item_}});
   response_["output"].push_back(std::exchange(item_, nullptr));
+  kind_ = Item::none;
 }
 
 void ResponsesFormat::end(const AnswerUsage& usage) {
-  response_["status"] = status_of(finish_reason_);
-  if (finish_reason_ == FinishReason::length)
+  response_["status"] = status_of(sum_.finish_reason);
+  if (sum_.finish_reason == FinishReason::length)
     response_["incomplete_details"] = {{"reason", "max_output_tokens"}};
-  if (finish_reason_ == FinishReason::stop) response_["completed_at"] = std::time(nullptr);
+  if (sum_.finish_reason == FinishReason::stop) response_["completed_at"] = std::time(nullptr);
   response_["usage"] = usage_json(usage);
-  on_end_(response_, {{"role", "assistant"}, {"content", text_}});
+  on_end_(response_, message_of(sum_));
   if (!usage.timings.empty()) response_["timings"] = Json::parse(usage.timings);
 }
 
 std::string ResponsesFormat::closing(const AnswerUsage& usage) {
   end(usage);
-  emit(finish_reason_ == FinishReason::stop ? "response.completed" : "response.incomplete",
+  emit(sum_.finish_reason == FinishReason::stop ? "response.completed" : "response.incomplete",
        {{"response", response_}});
   return take_events();
 }

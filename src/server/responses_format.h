@@ -26,21 +26,30 @@ class ResponsesFormat final : public AnswerFormat {
   std::string whole(const AnswerUsage& usage) override;
 
  private:
-  void begin_message();
-  void add_text(const AnswerChunk& chunk);
-  void end_message(std::string_view status);
+  enum class Item : std::uint8_t { none, reasoning, message, call };
+
+  void begin(Item kind, Json item);
+  void begin_part(Json part);
+  void add_reasoning(const std::string& piece);
+  void add_text(const std::string& piece);
+  void add_call(const AnswerCall& call);
+  void end_item();
+  Json end_part();
   void end(const AnswerUsage& usage);
   void emit(std::string_view type, Json fields);
+  void emit_of_item(std::string_view type, Json fields);
   std::string take_events();
 
   Json response_;
   OnEnd on_end_;
   std::string events_;  // that are not taken yet
   std::int64_t sequence_number_ = 0;
-  Json item_;  // that is being made; null: none
-  std::string text_;
-  Json logprobs_ = Json::array();
-  FinishReason finish_reason_ = FinishReason::none;
+  Item kind_ = Item::none;  // of the item that is being made
+  Json item_;
+  std::string text_;                     // of its part, or its arguments
+  Json logprobs_ = Json::array();        // of its part
+  std::vector<AnswerToken> new_tokens_;  // whose log probabilities come with the next text
+  AnswerChunk sum_;                      // of all chunks
 };
 
 // A response before its first token: `echo` has the fields that it takes from its request.

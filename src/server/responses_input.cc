@@ -4,6 +4,7 @@
 #include <array>
 
 #include "server/api_error.h"
+#include "server/openai_fields.h"
 #include "server/responses_fields.h"
 
 namespace lmdeploy {
@@ -81,22 +82,68 @@ std::string parse_reasoning(JsonFields& fields, const std::string& path) {
   return thoughts;
 }
 
-// Appends an item's message; `thoughts` are those of items before it that wait for theirs.
-void parse_item(const Json& item, const std::string& path, Json& messages, std::string& thoughts) {
-  JsonFields fields(item, path);
-  const Json type = fields.string("type").value_or("message");
-  if (type == "reasoning") {
-    thoughts += parse_reasoning(fields, path);
-  } else if (type == "message") {
-    Json message = parse_message(fields, path);
-    if (message["role"] == "assistant" && !thoughts.empty()) message["reasoning_content"] = thoughts;
-    thoughts.clear();
-    messages.push_back(std::move(message));
-  } else {
-    refuse_type(path, "items of type message and reasoning", type);
-  }
-  fields.refuse_unknown();
+std::string required_string(JsonFields& fields, std::string_view name) {
+  auto text = fields.string(name);
+  if (!text) fields.fail(name, "a string", nullptr);
+  return std::move(*text);
 }
+
+Json parse_call(JsonFields& fields) {
+  read_labels(fields);
+  Json call{{"id", required_string(fields, "call_id")}, {"type", "function"}};
+  const std::string name = required_string(fields, "name");
+  call["function"] = {{"name", name}, {"arguments", parse_arguments(required_string(fields, "arguments"))}};
+  for (const char* unused : {"caller", "namespace", "async"}) fields.neutral(unused, {});
+  return call;
+}
+
+Json parse_result(JsonFields& fields, const std::string& path) {
+  read_labels(fields);
+  const std::string id = required_string(fields, "call_id");
+  for (const char* unused : {"caller", "namespace"}) fields.neutral(unused, {});
+  fields.string("name");
+  return {{"role", "tool"},
+          {"tool_call_id", id},
+          {"content", parse_content(fields.any("output"), path + ".output", /*is_assistant=*/false)}};
+}
+
+// The messages of items so far.
+class Conversation {
+ public:
+  void add(const Json& item, const std::string& path) {
+    JsonFields fields(item, path);
+    const Json type = fields.string("type").value_or("message");
+    if (type == "message")
+      add_message(parse_message(fields, path));
+    else if (type == "reasoning")
+      thoughts_ += parse_reasoning(fields, path);
+    else if (type == "function_call")
+      add_call(parse_call(fields));
+    else if (type == "function_call_output")
+      add_message(parse_result(fields, path));
+    else
+      refuse_type(path, "items of type message, reasoning, function_call and function_call_output", type);
+    fields.refuse_unknown();
+  }
+
+  Json take() { return std::move(messages_); }
+
+ private:
+  void add_message(Json message) {
+    if (message["role"] == "assistant" && !thoughts_.empty()) message["reasoning_content"] = thoughts_;
+    thoughts_.clear();
+    messages_.push_back(std::move(message));
+  }
+
+  void add_call(Json call) {
+    const bool goes_on = !messages_.empty() && messages_.back()["role"] == "assistant" && thoughts_.empty();
+    if (!goes_on) add_message({{"role", "assistant"}, {"content", nullptr}});
+    messages_.back()["tool_calls"].push_back(std::move(call));
+  }
+
+  Json messages_ = Json::array();
+  std::string thoughts_;  // that wait for the answer they led to
+};
 
 }  // namespace
 
@@ -107,10 +154,10 @@ Json parse_response_input(JsonFields& fields, std::size_t max_items) {
   if (input->is_string()) return Json::array({Json{{"role", "user"}, {"content", *input}}});
   if (!input->is_array() || input->empty() || input->size() > max_items)
     fields.fail("input", expected, *input);
-  Json messages = Json::array();
-  std::string thoughts;
-  for (std::size_t i = 0; i < input->size(); ++i)
-    parse_item((*input)[i], fmt::format("input[{}]", i), messages, thoughts);
+  Conversation conversation;
+  for (std::size_t i = 0; i < input->size(); ++i) conversation.add((*input)[i], fmt::format("input[{}]", i));
+  Json messages = conversation.take();
+  if (messages.empty()) fields.fail("input", "something besides reasoning", *input);
   return messages;
 }
 

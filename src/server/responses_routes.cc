@@ -5,6 +5,7 @@
 #include "server/answer_start.h"
 #include "server/api_error.h"
 #include "server/caller.h"
+#include "server/chat_prompt.h"
 #include "server/json.h"
 #include "server/request_id.h"
 #include "server/responses.h"
@@ -108,7 +109,8 @@ void create_response(const RouteContext& context, std::shared_ptr<Exchange> exch
   const std::string owner = owner_of(context, *exchange);
   Json messages = messages_before(context, owner, request);
   for (const Json& message : request.chat.messages) messages.push_back(message);
-  auto prompt_ids = encode_chat(context, chat_of(request, messages), "input");
+  auto prompt_ids =
+      prepare_chat(context, chat_of(request, messages), request.tools, "input", request.options);
   const std::string id = "resp_" + random_id(kIdDigits);
   Json response = new_response(id, request.options.model, echo_of(context, request));
   std::shared_ptr<ResponseStore::Place> place;

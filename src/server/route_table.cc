@@ -10,6 +10,7 @@
 #include "server/answer_routes.h"
 #include "server/anthropic_routes.h"
 #include "server/docs_routes.h"
+#include "server/embedding_routes.h"
 #include "server/metrics_route.h"
 #include "server/model_routes.h"
 #include "server/native_routes.h"
@@ -32,6 +33,7 @@ constexpr std::array kRoutes{
     Route{"GET", "/v1/models/*", kKey, get_model, "One of these names"},
     Route{"POST", "/v1/chat/completions", kKey, chat_completions, "Answer a conversation"},
     Route{"POST", "/v1/completions", kKey, completions, "Continue a text"},
+    Route{"POST", "/v1/embeddings", kKey, embeddings, "Texts to vectors"},
     Route{"POST", "/v1/responses", kKey, create_response, "Answer, and keep the answer"},
     Route{"GET", "/v1/responses/*", kKey, get_response, "An answer that was kept"},
     Route{"DELETE", "/v1/responses/*", kKey, delete_response, "Keep an answer no longer"},

@@ -89,6 +89,7 @@ void Routes::serve(const ServedModel& model) {
   }
   RequestLimits limits = options_.limits;
   limits.vocab_size = model.tokenizer.vocab_size();
+  limits.hidden_size = model.engine.hidden_size();
   served_.emplace(RouteContext{options_, *model_, admission_, running_, sessions_, responses_, draining_,
                                limits, longest_prompt_bytes(model),
                                openapi_of(table_, options_, *model_, limits)});

@@ -5,7 +5,6 @@
 #include <algorithm>
 
 #include "server/api_error.h"
-#include "server/request_id.h"
 #include "text/tool_prompt.h"
 
 namespace lmdeploy {
@@ -43,34 +42,6 @@ RenderedPrompt render_chat(const RouteContext& context, const ChatInput& input, 
 
 std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param) {
   return context.model.tokenizer.encode(render_chat(context, input, param));
-}
-
-namespace {
-
-// Drops what comes from `end` on.
-void cut(RenderedPrompt& rendered, std::size_t end) {
-  rendered.text.resize(end);
-  std::erase_if(rendered.plain, [&](const auto& span) { return span.begin >= end; });
-  if (!rendered.plain.empty()) rendered.plain.back().end = std::min(rendered.plain.back().end, end);
-}
-
-}  // namespace
-
-// A template writes behind a message what ends it. A mark that no text has tells where that begins, and keeps
-// the message's own end from being trimmed.
-RenderedPrompt render_begun_chat(const RouteContext& context, ChatInput input, const char* param) {
-  constexpr int kMarkDigits = 32;
-  const std::string mark = random_id(kMarkDigits);
-  input.messages.back()["content"].get_ref<std::string&>() += mark;
-  input.add_generation_prompt = false;
-  RenderedPrompt rendered = render_chat(context, input, param);
-  const std::size_t end = rendered.text.rfind(mark);
-  if (end == std::string::npos)
-    throw ApiError(
-        400, "the model's chat template does not show the last message, so the answer cannot begin with it",
-        {.param = param});
-  cut(rendered, end);
-  return rendered;
 }
 
 }  // namespace lmdeploy

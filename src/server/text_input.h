@@ -20,7 +20,5 @@ std::vector<TokenId> encode_text(const RouteContext& context, const std::string&
                                  bool add_special_tokens = true);
 RenderedPrompt render_chat(const RouteContext& context, const ChatInput& input, const char* param);
 std::vector<TokenId> encode_chat(const RouteContext& context, const ChatInput& input, const char* param);
-// A chat whose last message is the beginning of the answer: the prompt ends where that message does.
-RenderedPrompt render_begun_chat(const RouteContext& context, ChatInput input, const char* param);
 
 }  // namespace lmdeploy

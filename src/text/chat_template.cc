@@ -102,6 +102,7 @@ std::unique_ptr<ChatTemplate> ChatTemplate::from_source(const std::string& sourc
 }
 
 RenderedPrompt ChatTemplate::render(const ChatInput& input) const {
+  if (input.continues_last_message) return render_begun(input);
   Json variables = {{"messages", input.messages},
                     {"tools", input.tools},
                     {"documents", nullptr},
@@ -112,6 +113,24 @@ RenderedPrompt ChatTemplate::render(const ChatInput& input) const {
   auto rendered = chosen.render(dump(variables));
   RenderedPrompt prompt{std::move(rendered.text), {}};
   for (const auto& [begin, end] : rendered.plain) prompt.plain.push_back({begin, end});
+  return prompt;
+}
+
+// A template writes behind a message what ends it. A mark tells where that begins, and keeps the message's
+// own end from being trimmed.
+RenderedPrompt ChatTemplate::render_begun(ChatInput input) const {
+  constexpr std::string_view kMark = "5d1f0a3be2c84796";
+  input.messages.back().at("content").get_ref<std::string&>() += kMark;
+  input.add_generation_prompt = false;
+  input.continues_last_message = false;
+  RenderedPrompt prompt = render(input);
+  const std::size_t end = prompt.text.rfind(kMark);
+  if (end == std::string::npos)
+    throw Error("the model's chat template does not show the last message, so no answer can begin with it",
+                "End the conversation with a message of the user.");
+  prompt.text.resize(end);
+  std::erase_if(prompt.plain, [&](const auto& span) { return span.begin >= end; });
+  if (!prompt.plain.empty()) prompt.plain.back().end = std::min(prompt.plain.back().end, end);
   return prompt;
 }
 

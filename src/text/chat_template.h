@@ -17,6 +17,9 @@ struct ChatInput {
   nlohmann::ordered_json tools = nullptr;                             // array or null
   nlohmann::ordered_json template_kwargs = nlohmann::ordered_json::object();
   bool add_generation_prompt = true;
+  // The last message, whose content is a string, is the beginning of the answer: the prompt ends where it
+  // does, whatever add_generation_prompt says.
+  bool continues_last_message = false;
 };
 
 // A model's own Jinja chat template, rendered as Hugging Face transformers renders it (apply_chat_template),
@@ -41,6 +44,8 @@ class ChatTemplate {
   bool reads_tools() const;                    // what it renders depends on them
 
  private:
+  RenderedPrompt render_begun(ChatInput input) const;
+
   struct Impl;
   explicit ChatTemplate(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -226,5 +226,129 @@ TEST(AnthropicStream, an_answer_that_is_aborted_is_paused) {
   EXPECT_EQ(parse_json(client.read_reply().body)["stop_reason"], "pause_turn");
 }
 
+// Of a model that says what it was told, with the tool calls and the reasoning of Qwen 3.
+class AnthropicTools : public ::testing::Test {
+ protected:
+  static Json body(const std::string& said, const Json& more = Json::object()) {
+    Json body{{"model", kModelName},
+              {"max_tokens", 400},
+              {"messages", {{{"role", "user"}, {"content", said}}}},
+              {"tools",
+               {{{"name", "add"},
+                 {"description", "Adds."},
+                 {"input_schema", {{"type", "object"}, {"properties", {{"a", {{"type", "int"}}}}}}}},
+                {{"name", "mul"},
+                 {"input_schema", {{"type", "object"}}},
+                 {"cache_control", {{"type", "ephemeral"}}}}}}};
+    body.update(more);
+    return body;
+  }
+  Json ask(const Json& body, int status = 200) {
+    const HttpReply reply = server_.post("/v1/messages", body.dump());
+    EXPECT_EQ(reply.status, status) << reply.body;
+    return parse_json(reply.body);
+  }
+  // The message that the events add up to, as Anthropic's client adds them.
+  Json streamed(Json body) {
+    body["stream"] = true;
+    Json message;
+    std::string input;
+    for (const std::string& text : server_.post("/v1/messages", body.dump()).events()) {
+      const Json event = parse_json(text);
+      if (event["type"] == "message_start") message = event["message"];
+      if (event["type"] == "content_block_start") {
+        EXPECT_EQ(event["index"], message["content"].size());
+        message["content"].push_back(event["content_block"]);
+        input.clear();
+      }
+      if (event["type"] == "content_block_delta") {
+        const Json& delta = event["delta"];
+        Json& block = message["content"].at(event["index"].get<std::size_t>());
+        for (const char* field : {"text", "thinking"})
+          if (delta.contains(field))
+            block[field] = block[field].get<std::string>() + delta[field].get<std::string>();
+        if (delta.contains("partial_json")) input += delta["partial_json"].get<std::string>();
+        if (!input.empty() && Json::accept(input)) block["input"] = Json::parse(input);
+      }
+      if (event["type"] == "message_delta") message.update(event["delta"]);
+    }
+    return message;
+  }
+  static void erase_ids(Json& message) {
+    for (Json& block : message["content"]) block.erase("id");
+  }
+
+  TestServer server_{echo_setup(golden_template("qwen3_like.jinja"))};
+};
+
+constexpr const char* kAdd = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 3}}\n</tool_call>";
+
+TEST_F(AnthropicTools, a_call_is_a_block_whole_and_streamed) {
+  const std::string said = std::string("<think>well</think>I add. ") + kAdd + kAdd;
+  Json whole = ask(body(said)), stream = streamed(body(said));
+  EXPECT_EQ(whole["stop_reason"], "tool_use");
+  ASSERT_EQ(whole["content"].size(), 4U) << whole.dump();
+  EXPECT_EQ(whole["content"][0]["type"], "thinking");
+  EXPECT_EQ(whole["content"][0]["thinking"], "well");
+  EXPECT_EQ(whole["content"][1]["text"], "I add.");
+  EXPECT_EQ(whole["content"][2]["type"], "tool_use");
+  EXPECT_EQ(whole["content"][2]["name"], "add");
+  EXPECT_EQ(whole["content"][2]["input"].dump(), R"({"a":3})");
+  EXPECT_NE(whole["content"][2]["id"], whole["content"][3]["id"]);
+  EXPECT_GT(whole["usage"]["output_tokens_details"]["thinking_tokens"], 0);
+  erase_ids(whole);
+  erase_ids(stream);
+  EXPECT_EQ(stream["content"], whole["content"]);
+  EXPECT_EQ(stream["stop_reason"], "tool_use");
+}
+
+TEST_F(AnthropicTools, one_call_where_they_are_not_parallel) {
+  const Json choice{{"tool_choice", {{"type", "auto"}, {"disable_parallel_tool_use", true}}}};
+  EXPECT_EQ(ask(body(std::string(kAdd) + kAdd, choice))["content"].size(), 1U);
+  EXPECT_EQ(ask(body(kAdd, {{"tool_choice", {{"type", "none"}}}}))["stop_reason"], "end_turn");
+}
+
+TEST_F(AnthropicTools, calls_and_results_are_the_chats) {
+  const Json turns = Json::parse(R"([
+      {"role": "user", "content": "2 and 3?"},
+      {"role": "assistant", "content": [{"type": "text", "text": "I add."},
+          {"type": "tool_use", "id": "call_1", "name": "add", "input": {"a": 2}}]},
+      {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "call_1", "content": "5"},
+          {"type": "tool_result", "tool_use_id": "call_2", "is_error": true,
+           "content": [{"type": "text", "text": "none"}]},
+          {"type": "text", "text": "go on"}]}])");
+  const Json chat = Json::parse(R"([
+      {"role": "user", "content": "2 and 3?"},
+      {"role": "assistant", "content": "I add.", "tool_calls": [{"id": "call_1", "type": "function",
+          "function": {"name": "add", "arguments": "{\"a\": 2}"}}]},
+      {"role": "tool", "tool_call_id": "call_1", "content": "5"},
+      {"role": "tool", "tool_call_id": "call_2", "content": "Error: none"},
+      {"role": "user", "content": "go on"}])");
+  const Json answer = ask(body("", {{"messages", turns}, {"tools", Json::array()}, {"max_tokens", 1}}));
+  const Json asked{{"model", kModelName}, {"messages", chat}, {"max_tokens", 1}};
+  const Json expected = parse_json(server_.post("/v1/chat/completions", asked.dump()).body);
+  EXPECT_EQ(answer["usage"]["input_tokens"], expected["usage"]["prompt_tokens"]);
+}
+
+TEST_F(AnthropicTools, refuses_by_name) {
+  const auto param_of = [&](const Json& more) {
+    return ask(body("x", more), 400)["error"]["message"].get<std::string>();
+  };
+  for (
+      const auto& [more, begin] : std::vector<std::pair<const char*, const char*>>{
+          {R"({"tools": [{"type": "web_search_20250305", "name": "web_search"}]})", "tools[0].type"},
+          {R"({"tools": [{"name": "add"}]})", "tools[0].input_schema"},
+          {R"({"tools": [{"name": "a b", "input_schema": {}}]})", "tools[0].name"},
+          {R"({"tools": [{"name": "a", "input_schema": {}, "odd": 1}]})", "tools[0].odd"},
+          {R"({"tool_choice": {"type": "tool", "name": "div"}})", "tool_choice"},
+          {R"({"tool_choice": {"type": "some"}})", "tool_choice.type"},
+          {R"({"tools": [], "tool_choice": {"type": "any"}})", "tool_choice"},
+          {R"({"messages": [{"role": "user", "content": [{"type": "tool_use", "id": "i", "name": "n", "input": {}}]}]})",
+           "messages[0].content[0].type"},
+          {R"({"messages": [{"role": "user", "content": [{"type": "tool_result"}]}]})",
+           "messages[0].content[0].tool_use_id"}})
+    EXPECT_TRUE(param_of(Json::parse(more)).starts_with(begin)) << param_of(Json::parse(more));
+}
+
 }  // namespace
 }  // namespace lmdeploy::testing

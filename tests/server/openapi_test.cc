@@ -17,6 +17,7 @@ namespace {
 RequestLimits limits() {
   RequestLimits limits;
   limits.vocab_size = 64;
+  limits.hidden_size = 8;
   return limits;
 }
 

@@ -227,5 +227,125 @@ TEST(ResponsesLife, a_failure_is_a_response_too) {
   EXPECT_EQ(last["response"]["error"]["code"], "server_error");
 }
 
+// Of a model that says what it was told, with the tool calls and the reasoning of Qwen 3.
+class ResponsesTools : public ::testing::Test {
+ protected:
+  static Json body(const Json& input, const Json& more = Json::object()) {
+    Json body{{"model", kModelName},
+              {"input", input},
+              {"tools",
+               {{{"type", "function"},
+                 {"name", "add"},
+                 {"parameters", {{"type", "object"}, {"properties", {{"a", {{"type", "int"}}}}}}},
+                 {"strict", nullptr}}}}};
+    body.update(more);
+    return body;
+  }
+  Json ask(const Json& body, int status = 200) {
+    const HttpReply reply = server_.post("/v1/responses", body.dump());
+    EXPECT_EQ(reply.status, status) << reply.body;
+    return parse_json(reply.body);
+  }
+
+  TestServer server_{echo_setup(golden_template("qwen3_like.jinja"))};
+};
+
+constexpr const char* kAdd = "<tool_call>\n{\"name\": \"add\", \"arguments\": {\"a\": 3}}\n</tool_call>";
+
+TEST_F(ResponsesTools, reasoning_text_and_calls_are_items_of_their_own) {
+  const Json response = ask(body(std::string("<think>well</think>I add. ") + kAdd));
+  EXPECT_EQ(response["status"], "completed");
+  ASSERT_EQ(response["output"].size(), 3U) << response.dump();
+  EXPECT_EQ(response["output"][0]["type"], "reasoning");
+  EXPECT_EQ(response["output"][0]["content"][0]["text"], "well");
+  EXPECT_EQ(response["output"][1]["content"][0]["text"], "I add.");
+  EXPECT_EQ(response["output"][2]["type"], "function_call");
+  EXPECT_EQ(response["output"][2]["name"], "add");
+  EXPECT_EQ(response["output"][2]["arguments"], R"({"a": 3})");
+  EXPECT_GT(response["usage"]["output_tokens_details"]["reasoning_tokens"], 0);
+  EXPECT_EQ(response["tools"][0]["name"], "add");
+}
+
+TEST_F(ResponsesTools, the_events_of_each_item_add_up_to_it) {
+  const Json asked = body(std::string("<think>well</think>I add. ") + kAdd + kAdd, {{"stream", true}});
+  const auto events = server_.post("/v1/responses", asked.dump()).events();
+  Json items = Json::array();
+  std::string types, piece;
+  for (std::size_t i = 0; i < events.size(); ++i) {
+    const Json event = parse_json(events[i]);
+    EXPECT_EQ(event["sequence_number"], i);
+    const std::string type = event["type"].get<std::string>().substr(std::string("response.").size());
+    if (type.ends_with("delta")) {
+      EXPECT_EQ(event["output_index"], items.size());
+      piece += event["delta"].get<std::string>();
+      if (types.ends_with(type + " ")) continue;
+    }
+    types += type + " ";
+    const bool is_text = type == "reasoning_text.done" || type == "output_text.done";
+    if (is_text || type == "function_call_arguments.done") {
+      EXPECT_EQ(event[is_text ? "text" : "arguments"], std::exchange(piece, ""));
+    }
+    if (type == "output_item.done") items.push_back(event["item"]);
+  }
+  const std::string call =
+      "output_item.added function_call_arguments.delta function_call_arguments.done output_item.done ";
+  EXPECT_EQ(types,
+            "created in_progress "
+            "output_item.added content_part.added reasoning_text.delta reasoning_text.done content_part.done "
+            "output_item.done "
+            "output_item.added content_part.added output_text.delta output_text.done content_part.done "
+            "output_item.done " +
+                call + call + "completed ");
+  EXPECT_EQ(parse_json(events.back())["response"]["output"], items);
+}
+
+TEST_F(ResponsesTools, calls_and_results_are_the_chats_by_items_and_by_id) {
+  const Json first = ask(body(kAdd));
+  const Json& call = first["output"][0];
+  const Json result{{"type", "function_call_output"}, {"call_id", call["call_id"]}, {"output", "5"}};
+  const Json chat{{"model", kModelName},
+                  {"max_tokens", 1},
+                  {"messages",
+                   {{{"role", "user"}, {"content", kAdd}},
+                    {{"role", "assistant"},
+                     {"content", nullptr},
+                     {"tool_calls",
+                      {{{"id", call["call_id"]},
+                        {"type", "function"},
+                        {"function", {{"name", "add"}, {"arguments", call["arguments"]}}}}}}},
+                    {{"role", "tool"}, {"tool_call_id", call["call_id"]}, {"content", "5"}}}}};
+  const Json expected = parse_json(server_.post("/v1/chat/completions", chat.dump()).body);
+  const Json user{{"role", "user"}, {"content", kAdd}};
+  const Json one{{"max_output_tokens", 1}, {"tools", Json::array()}};
+  const Json by_items = ask(body(Json::array({user, call, result}), one));
+  Json by_id = one;
+  by_id["previous_response_id"] = first["id"];
+  EXPECT_EQ(by_items["usage"]["input_tokens"], expected["usage"]["prompt_tokens"]);
+  EXPECT_EQ(ask(body(Json::array({result}), by_id))["usage"]["input_tokens"],
+            expected["usage"]["prompt_tokens"]);
+}
+
+TEST_F(ResponsesTools, refuses_by_name) {
+  for (const auto& [more, param] : std::vector<std::pair<const char*, const char*>>{
+           {R"({"tools": [{"type": "web_search"}]})", "tools[0].type"},
+           {R"({"tools": [{"type": "function"}]})", "tools[0].name"},
+           {R"({"tool_choice": {"type": "file_search"}})", "tool_choice.type"},
+           {R"({"tool_choice": {"type": "function", "name": "div"}})", "tool_choice"},
+           {R"({"tool_choice": "some"})", "tool_choice"},
+           {R"({"input": [{"type": "function_call", "call_id": "c", "name": "n"}]})", "input[0].arguments"},
+           {R"({"input": [{"type": "reasoning", "content": []}]})", "input"}})
+    EXPECT_EQ(ask(body("x", Json::parse(more)), 400)["error"]["param"], param);
+}
+
+// Deeply nested arguments are text: no template and no printer should have to go down there.
+TEST_F(ResponsesTools, survives_arguments_of_any_depth) {
+  const std::string deep = R"({"a":)" + std::string(100'000, '[') + std::string(100'000, ']') + "}";
+  const Json call{{"type", "function_call"}, {"call_id", "c"}, {"name", "add"}, {"arguments", deep}};
+  const HttpReply reply =
+      server_.post("/v1/responses", body(Json::array({call}), {{"max_output_tokens", 1}}).dump());
+  EXPECT_EQ(reply.status, 400);
+  ask(body("x", {{"max_output_tokens", 1}}));
+}
+
 }  // namespace
 }  // namespace lmdeploy::testing

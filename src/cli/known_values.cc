@@ -51,8 +51,6 @@ const std::vector<KnownValues>& known_values() {
       {"--speculative-draft-model", {}, {}, true},
       {"--logprobs-mode", {}, {}, true},
       {"--proxy-url", {}, {}, true},
-      {"--tool-call-parser", {}, {}, true},
-      {"--reasoning-parser", {}, {}, true},
   };
   return kTable;
 }

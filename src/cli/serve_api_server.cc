@@ -51,6 +51,7 @@ int serve(const Options& options) {
     throw UsageError("not built yet: --meta-instruction of a server",
                      "Send it as a message of role system, or change the template with --chat-template.");
   if (options.dry_run) return run_plan({.model = options.model, .engine = options.engine});
+  check_dialect_names(options.chat.dialect);
   init_log(options.model.log_level, options.server.log_format == "json");
   const ServerOptions server_opts = server_options(options.server);
   raise_descriptor_limit(server_opts.max_connections);
@@ -68,6 +69,8 @@ int serve(const Options& options) {
   say(loaded.summary);
   if (served.chat_template == nullptr)
     say("This model has no chat template: /v1/completions works, chats need --chat-template FILE");
+  if (const std::string dialect = describe(served.dialect); !dialect.empty())
+    say(fmt::format("Its chats have {}", dialect));
   say(fmt::format("Serving {} at {} (Ctrl-C stops)", names.front(), url));
   std::optional<DeviceWatch> watch;
   if (find_device(engine.device) != Device::cpu) watch.emplace(*loaded.engine, [&] { server.stop(); });

@@ -10,6 +10,7 @@
 #include "server/api_error.h"
 #include "server/caller.h"
 #include "server/embedding_task.h"
+#include "text/late_grammar.h"
 
 namespace lmdeploy {
 namespace {
@@ -66,6 +67,38 @@ void dispatch(const std::shared_ptr<Exchange>& exchange, std::function<void()> s
   });
 }
 
+// What an answer is begun with, once it may be.
+struct Start {
+  const RouteContext& context;
+  std::shared_ptr<Exchange> exchange;
+  std::unique_ptr<AnswerFormat> format;
+  AnswerOptions options;
+  std::vector<std::vector<TokenId>> prompts;
+  AnswerPermit permit;
+};
+
+void begin(const std::shared_ptr<Start>& start) {
+  const auto task = std::make_shared<AnswerTask>(start->context.model, start->exchange,
+                                                 std::move(start->format), start->options);
+  dispatch(start->exchange, [start, task] { task->start(start->prompts, std::move(start->permit)); });
+}
+
+// On the compiler's thread.
+void begin_in_form(const std::shared_ptr<Start>& start, GrammarCompiler::Compiled compiled) {
+  if (const auto* error = std::get_if<Error>(&compiled)) {
+    const std::string& field = start->options.form->field;
+    const ApiError refusal(400, fmt::format("{}: {}", field, error->what()), {.param = field});
+    start->exchange->reply(refusal.response_to(start->exchange->request()));
+    return;
+  }
+  auto grammar = std::get<std::shared_ptr<const Grammar>>(std::move(compiled));
+  const ServedModel& model = start->context.model;
+  if (const auto& parsing = start->options.parsing; parsing && parsing->reasoning)
+    grammar = after_reasoning(model.tokenizer, model.eos_ids, *parsing->reasoning, std::move(grammar));
+  start->options.generation.grammar = std::move(grammar);
+  begin(start);
+}
+
 }  // namespace
 
 void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchange,
@@ -73,17 +106,21 @@ void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchang
                   std::vector<std::vector<TokenId>> prompts) {
   const HttpRequest& request = exchange->request();
   const Caller caller = caller_of(request, context.options.api_keys);
-  auto permit = std::make_shared<AnswerPermit>(
-      take_permit(context, {caller.owner, request.id, options.session_id, options.answer_id}));
+  AnswerPermit permit =
+      take_permit(context, {caller.owner, request.id, options.session_id, options.answer_id});
   options.generation.sampling = options.sampling.resolve(context.model.sampling, random_seed());
   options.generation.cache_salt = caller.cache_salt;
   options.generation.deadline = deadline_of(context.options);
   if (const std::string* wanted = request.header("x-lmdeploy-timings"))
     options.include_timings = options.include_timings || (*wanted != "0" && *wanted != "false");
   for (const auto& prompt_ids : prompts) log_prompt(context, request.id, prompt_ids);
-  const auto task = std::make_shared<AnswerTask>(context.model, exchange, std::move(format), options);
-  dispatch(exchange,
-           [task, permit, prompts = std::move(prompts)] { task->start(prompts, std::move(*permit)); });
+  const auto start =
+      std::make_shared<Start>(Start{context, std::move(exchange), std::move(format), std::move(options),
+                                    std::move(prompts), std::move(permit)});
+  if (!start->options.form) return begin(start);
+  context.grammars.compile(
+      grammar_of(context.model.tokenizer, *start->options.form),
+      [start](GrammarCompiler::Compiled compiled) { begin_in_form(start, std::move(compiled)); });
 }
 
 void start_embeddings(const RouteContext& context, std::shared_ptr<Exchange> exchange,
@@ -92,6 +129,7 @@ void start_embeddings(const RouteContext& context, std::shared_ptr<Exchange> exc
   const Caller caller = caller_of(head, context.options.api_keys);
   auto permit = std::make_shared<AnswerPermit>(take_permit(context, {caller.owner, head.id}));
   GenerationParams params;
+  params.sampling.temperature = 0;
   params.pooling = *request.pooling;
   params.deadline = deadline_of(context.options);
   for (const auto& ids : inputs) log_prompt(context, head.id, ids);

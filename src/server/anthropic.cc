@@ -25,13 +25,21 @@ void parse_thinking(JsonFields& fields, ChatInput& chat) {
   chat.template_kwargs["enable_thinking"] = type != "disabled";
 }
 
-void check_output_config(JsonFields& fields) {
+std::optional<GrammarSpec> parse_output_config(JsonFields& fields) {
   const Json* object = fields.object("output_config");
-  if (object == nullptr) return;
+  if (object == nullptr) return std::nullopt;
   JsonFields config(*object, "output_config", fields.notes());
   config.neutral("effort", {});
-  config.neutral("format", {});
+  const Json* format_object = config.object("format");
   config.refuse_unknown();
+  if (format_object == nullptr) return std::nullopt;
+  JsonFields format(*format_object, "output_config.format");
+  const Json type = format.string("type").value_or("");
+  if (type != "json_schema") format.fail("type", "json_schema", type);
+  const Json* schema = format.object("schema");
+  if (schema == nullptr) format.fail("schema", "a JSON schema", nullptr);
+  format.refuse_unknown();
+  return json_schema_grammar(schema->dump());
 }
 
 // A hint where a cached prefix ends: ours are found without.
@@ -48,7 +56,7 @@ MessagesInput parse_input(JsonFields& fields, const RequestLimits& limits) {
   input.tools = parse_anthropic_tools(fields, limits);
   input.chat.tools = template_tools(input.tools);
   parse_thinking(fields, input.chat);
-  check_output_config(fields);
+  input.grammar = parse_output_config(fields);
   check_cache_control(fields);
   fields.neutral("speed", {"standard"});
   for (const char* name : {"user_profile_id", "workspace_id"}) fields.neutral(name, {});
@@ -87,6 +95,7 @@ MessagesRequest parse_messages_request(std::string_view body, const RequestLimit
   options.sampling = parse_sampling(fields);
   options.generation = parse_length_and_stops(fields, limits);
   options.generation.continues_prompt = request.input.chat.continues_last_message;
+  if (request.input.grammar) options.form = AnswerForm{"output_config.format", *request.input.grammar};
   options.stream = fields.boolean("stream").value_or(false);
   check_metadata(fields);
   fields.neutral("service_tier", {"auto", "standard_only"});

@@ -1,6 +1,7 @@
 #pragma once
 // Anthropic's Messages API as typed requests: JSON ends here. A field is honoured, or accepted in the value
 // that has no effect, or refused with a 400 that names it (docs/compatibility.md).
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -15,6 +16,7 @@ struct MessagesInput {
   std::string model;
   ChatInput chat;  // continues_last_message where the last one is the assistant's
   ToolUse tools;
+  std::optional<GrammarSpec> grammar;  // of the answer; none: any text
 };
 
 struct MessagesRequest {

@@ -1,7 +1,10 @@
 #include "server/chat_prompt.h"
 
+#include <fmt/format.h>
+
 #include "server/api_error.h"
 #include "server/text_input.h"
+#include "server/tool_grammar.h"
 #include "text/tool_prompt.h"
 
 namespace lmdeploy {
@@ -38,6 +41,19 @@ ToolCallOptions call_options(const Dialect& dialect, const ToolUse& tools, bool 
   return options;
 }
 
+// The form of an answer that may call: that of what it says otherwise has no place in it.
+void set_form(const ServedModel& model, const ToolUse& tools, AnswerOptions& options) {
+  if (options.form && !tools.must_call())
+    throw ApiError(
+        400,
+        fmt::format("{}: expected nothing beside tools, unless tool_choice asks for a call or is \"none\"",
+                    options.form->field),
+        {.param = options.form->field});
+  if (options.generation.ignore_eos)
+    throw ApiError(400, "ignore_eos: expected false beside tools, found true", {.param = "ignore_eos"});
+  options.form = AnswerForm{"tools", tool_tags(*model.dialect.tool_format, model.tokenizer, tools)};
+}
+
 }  // namespace
 
 std::vector<TokenId> prepare_chat(const RouteContext& context, const ChatInput& input, const ToolUse& tools,
@@ -54,6 +70,7 @@ std::vector<TokenId> prepare_chat(const RouteContext& context, const ChatInput& 
   if (tools.may_call() && dialect.tool_format != nullptr) {
     parsing.calls = call_options(dialect, tools, generation.skip_special_tokens);
     add(dialect.tool_markers, generation.shown_tokens);
+    set_form(context.model, tools, options);
   }
   if (dialect.call_end_id && !generation.ignore_eos)
     generation.stop_token_ids.push_back(*dialect.call_end_id);

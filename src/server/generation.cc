@@ -39,6 +39,7 @@ Request engine_request(const ServedModel& model, std::vector<TokenId> prompt_ids
   request.num_top_logprobs = params.num_top_logprobs;
   request.prompt_only = params.prompt_only;
   request.pooling = params.pooling;
+  if (params.grammar) request.mask = params.grammar->begin();
   request.cache_salt = params.cache_salt;
   request.deadline = params.deadline;
   if (!params.ignore_eos)
@@ -48,8 +49,9 @@ Request engine_request(const ServedModel& model, std::vector<TokenId> prompt_ids
 
 StreamDecoderOptions decoder_options(const GenerationParams& params, std::span<const TokenId> prompt_ids) {
   constexpr std::size_t kContextLen = 8;
-  const auto context =
-      prompt_ids.last(params.continues_prompt ? std::min(kContextLen, prompt_ids.size()) : std::size_t{0});
+  // A grammar knows the text that its tokens have anywhere, not at a beginning.
+  const bool is_exact = params.continues_prompt || params.grammar != nullptr;
+  const auto context = prompt_ids.last(is_exact ? std::min(kContextLen, prompt_ids.size()) : std::size_t{0});
   return {.decode = {params.skip_special_tokens, params.spaces_between_special_tokens},
           .stop = params.stop,
           .include_stop_str_in_output = params.include_stop_str_in_output,

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "server/served_model.h"
+#include "text/grammar.h"
 
 namespace lmdeploy {
 
@@ -39,8 +40,9 @@ struct GenerationParams {
   bool ignore_eos = false;  // the model's own stop tokens do not end the answer; stop_token_ids still do
   bool skip_special_tokens = true;
   bool spaces_between_special_tokens = true;
-  std::vector<TokenId> shown_tokens = {};  // special ones whose text shows in any case
-  std::string cache_salt;                  // Request::cache_salt
+  std::vector<TokenId> shown_tokens = {};       // special ones whose text shows in any case
+  std::shared_ptr<const Grammar> grammar = {};  // of the answer; null: any text
+  std::string cache_salt;                       // Request::cache_salt
   std::chrono::steady_clock::time_point deadline = std::chrono::steady_clock::time_point::max();
 };
 

@@ -31,6 +31,7 @@ AnswerOptions parse_native_options(JsonFields& fields, const RequestLimits& limi
   options.session_id = parse_session_id(fields);
   fields.neutral("repetition_ngram_size", {0});
   fields.neutral("repetition_ngram_threshold", {0});
+  parse_answer_form(fields, options);
   return options;
 }
 

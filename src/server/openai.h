@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "server/answer_form.h"
 #include "server/answer_parser.h"
 #include "server/generation.h"
 #include "server/request_limits.h"
@@ -39,7 +40,8 @@ struct SamplingOverrides {
 struct AnswerOptions {
   std::string model;
   SamplingOverrides sampling;
-  GenerationParams generation;  // but for its `sampling`
+  GenerationParams generation;  // but for its `sampling` and `grammar`
+  std::optional<AnswerForm> form = {};
   std::int32_t num_choices = 1;
   std::int32_t num_candidates =
       1;                  // best_of: as many are generated, the num_choices likeliest are the answer

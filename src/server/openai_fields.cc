@@ -118,7 +118,6 @@ void check_not_built(JsonFields& fields) {
   fields.neutral("return_token_ids", {false});
   fields.neutral("return_logprob", {false});
   fields.neutral("return_routed_experts", {false});
-  fields.neutral("response_format", {Json{{"type", "text"}}});
 }
 
 }  // namespace
@@ -228,6 +227,7 @@ AnswerOptions parse_answer_options(JsonFields& fields, const RequestLimits& limi
   options.session_id = parse_session_id(fields);
   check_labels(fields);
   check_not_built(fields);
+  parse_answer_form(fields, options);
   return options;
 }
 

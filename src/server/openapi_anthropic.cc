@@ -30,7 +30,8 @@ std::vector<FieldText> with_input_texts(std::vector<FieldText> texts) {
            R"({"type": "auto"})"},
           {"thinking", "Whether the model thinks first: the template's variable enable_thinking."},
           {"thinking.type", "enabled, adaptive or disabled."},
-          {"output_config", "Nothing of it has an effect yet."},
+          {"output_config", "The form of the answer."},
+          {"output_config.format", "JSON of a schema: {\"type\": \"json_schema\", \"schema\": {...}}."},
           {"cache_control", "No effect: prefixes that were computed before are found without."},
       });
   return texts;

@@ -37,6 +37,7 @@ BodyDocs responses_docs() {
           {"include", "message.output_text.logprobs: the answer's tokens come with their log probabilities.",
            "[]", R"({"type": "array", "items": {"const": "message.output_text.logprobs"}})"},
           {"text", "The form of the answer."},
+          {"text.format", "text, json_object, or json_schema with its schema."},
           {"reasoning", "Nothing of it has an effect yet."},
           {"tools", "Functions that the model may call, as {type, name, description, parameters}.", "[]",
            R"({"type": "array", "items": {"type": "object", "required": ["type", "name"]}})"},

@@ -5,6 +5,14 @@ namespace {
 
 constexpr std::string_view kLabel = "A label of the client's own, without effect on the answer.";
 
+constexpr std::string_view kString = R"({"type": "string"})";
+constexpr std::string_view kResponseFormat = R"({"type": "object", "required": ["type"], "properties": {
+  "type": {"enum": ["text", "json_object", "json_schema", "regex_schema", "structural_tag"]},
+  "json_schema": {"type": "object", "required": ["schema"], "properties": {
+    "name": {"type": "string"}, "description": {"type": "string"}, "strict": {"type": "boolean"},
+    "schema": {"type": "object"}}},
+  "regex_schema": {"type": "string"}}})";
+
 std::vector<FieldText> followed_by(std::vector<FieldText> texts, std::initializer_list<FieldText> more) {
   texts.insert(texts.end(), more);
   return texts;
@@ -59,6 +67,24 @@ std::vector<FieldText> with_answer_texts(std::vector<FieldText> texts) {
           {"ignore_eos", "The model's own stop tokens do not end the answer.", "false"},
           {"skip_special_tokens", "Special tokens do not show in the answer.", "true"},
           {"spaces_between_special_tokens", "Special tokens that show are set apart by spaces.", "true"},
+          {"response_format",
+           "The form of the answer: text, any JSON object, JSON of a schema, what matches a regular "
+           "expression, "
+           "or text with tags that have a schema.",
+           R"({"type": "text"})", kResponseFormat},
+          {"structured_outputs",
+           "The same in vLLM's words: one of json (a schema), regex, choice, grammar (Lark), json_object and "
+           "structural_tag."},
+          {"guided_json",
+           "The answer is JSON of this schema, which may also come as text.",
+           {},
+           R"({"type": "object"})"},
+          {"guided_regex", "The answer matches this regular expression, as a whole.", {}, kString},
+          {"guided_choice",
+           "The answer is one of these texts.",
+           {},
+           R"({"type": "array", "items": {"type": "string"}})"},
+          {"guided_grammar", "The answer follows this Lark grammar.", {}, kString},
           {"n", "Answers to each prompt.", "1"},
           {"stream", "Send the answer while it is made, as server-sent events.", "false"},
           {"stream_options", "Only where stream is true."},

@@ -26,14 +26,40 @@ void parse_logprobs(JsonFields& fields, const RequestLimits& limits, AnswerOptio
   options.generation.num_top_logprobs = static_cast<std::int32_t>(num_top);
 }
 
-void check_text(JsonFields& fields, Json& echo) {
-  echo["text"] = {{"format", {{"type", "text"}}}, {"verbosity", "medium"}};
+std::optional<GrammarSpec> parse_format(const Json& object) {
+  JsonFields format(object, "text.format");
+  const Json type = format.string("type").value_or("");
+  std::optional<GrammarSpec> grammar;
+  if (type == "json_object") {
+    grammar = json_object_grammar();
+  } else if (type == "json_schema") {
+    for (const char* name : {"name", "description"}) format.string(name);
+    format.boolean("strict");  // it is kept to, whatever is said here
+    const Json* schema = format.object("schema");
+    if (schema == nullptr) format.fail("schema", "a JSON schema", nullptr);
+    grammar = json_schema_grammar(schema->dump());
+  } else if (type != "text") {
+    format.fail("type", "text, json_object or json_schema", type);
+  }
+  format.refuse_unknown();
+  return grammar;
+}
+
+void parse_text(JsonFields& fields, ResponsesRequest& request) {
+  Json& echo = request.echo["text"];
+  echo = {{"format", {{"type", "text"}}}, {"verbosity", "medium"}};
   const Json* object = fields.object("text");
   if (object == nullptr) return;
   JsonFields text(*object, "text", fields.notes());
-  text.neutral("format", {Json{{"type", "text"}}});
   text.neutral("verbosity", {"medium"});
+  if (const Json* format = text.object("format")) {
+    echo["format"] = *format;
+    if (auto grammar = parse_format(*format))
+      request.options.form = AnswerForm{"text.format", std::move(*grammar)};
+  }
   text.refuse_unknown();
+  if (request.options.form && request.options.generation.ignore_eos)
+    fields.fail("ignore_eos", "false where text.format says where the answer ends", true);
 }
 
 void check_reasoning(JsonFields& fields, Json& echo) {
@@ -115,7 +141,7 @@ ResponsesRequest parse_responses_request(std::string_view body, const RequestLim
   request.instructions = fields.string("instructions");
   request.previous_response_id = fields.string("previous_response_id");
   request.store = fields.boolean("store").value_or(true);
-  check_text(fields, request.echo);
+  parse_text(fields, request);
   check_reasoning(fields, request.echo);
   parse_tools(fields, limits, request);
   parse_labels(fields, request.echo);

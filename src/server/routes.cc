@@ -90,8 +90,9 @@ void Routes::serve(const ServedModel& model) {
   RequestLimits limits = options_.limits;
   limits.vocab_size = model.tokenizer.vocab_size();
   limits.hidden_size = model.engine.hidden_size();
-  served_.emplace(RouteContext{options_, *model_, admission_, running_, sessions_, responses_, draining_,
-                               limits, longest_prompt_bytes(model),
+  grammars_.emplace(model.tokenizer, model.eos_ids);
+  served_.emplace(RouteContext{options_, *model_, admission_, running_, sessions_, responses_, *grammars_,
+                               draining_, limits, longest_prompt_bytes(model),
                                openapi_of(table_, options_, *model_, limits)});
   context_ = &*served_;
 }

@@ -11,6 +11,7 @@
 #include "server/server.h"
 #include "server/sessions.h"
 #include "server/text_worker.h"
+#include "text/grammar.h"
 
 namespace lmdeploy {
 
@@ -22,6 +23,7 @@ struct RouteContext {
   RunningAnswers& running;
   Sessions& sessions;
   ResponseStore& responses;
+  GrammarCompiler& grammars;
   const std::atomic<bool>& draining;  // told to stop: nothing new is begun
   RequestLimits limits;
   std::size_t max_prompt_bytes;  // a longer text cannot fit into a session
@@ -59,6 +61,7 @@ class Routes final : public HttpHandler {
   std::optional<ServedModel> model_;
   std::optional<RouteContext> served_;
   std::atomic<const RouteContext*> context_{nullptr};  // of served_, once it is whole
+  std::optional<GrammarCompiler> grammars_;            // of the model; its threads may use all of the above
   TextWorker text_worker_;                             // last: its task may use all of the above
 };
 

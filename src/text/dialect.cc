@@ -26,16 +26,18 @@ Error unknown_parser(std::string_view option, const std::string& name, const For
                            fmt::join(names, ", ")));
 }
 
-const ReasoningFormat* find_reasoning_format(const ChatTemplate* chat_template, std::string name) {
-  if (name.empty())
-    return chat_template != nullptr && chat_template->mentions(kThinkEnd) ? &kReasoningFormats[0] : nullptr;
-  if (name == "none") return nullptr;
+const ReasoningFormat* find_reasoning_format(std::string name) {
   std::ranges::replace(name, '_', '-');  // vLLM's spelling
   for (const auto& [alias, format] : kReasoningAliases)
     if (alias == name) name = format;
   const auto found = std::ranges::find(kReasoningFormats, name, &ReasoningFormat::name);
-  if (found == kReasoningFormats.end()) throw unknown_parser("--reasoning-parser", name, kReasoningFormats);
-  return &*found;
+  return found == kReasoningFormats.end() ? nullptr : &*found;
+}
+
+const ReasoningFormat* find_reasoning(const ChatTemplate* chat_template, const std::string& wanted) {
+  if (!wanted.empty()) return wanted == "none" ? nullptr : find_reasoning_format(wanted);
+  const bool thinks = chat_template != nullptr && chat_template->mentions(kThinkEnd);
+  return thinks ? &kReasoningFormats[0] : nullptr;
 }
 
 bool has_plugin_tokens(const Tokenizer& tokenizer) {
@@ -92,14 +94,20 @@ SpecialMarkers special_markers(const Tokenizer& tokenizer, std::initializer_list
 
 }  // namespace
 
+void check_dialect_names(const DialectNames& names) {
+  const auto is_named = [](const std::string& name) { return !name.empty() && name != "none"; };
+  if (is_named(names.tool_call_parser) && find_tool_format(names.tool_call_parser) == nullptr)
+    throw unknown_parser("--tool-call-parser", names.tool_call_parser, tool_formats());
+  if (is_named(names.reasoning_parser) && find_reasoning_format(names.reasoning_parser) == nullptr)
+    throw unknown_parser("--reasoning-parser", names.reasoning_parser, kReasoningFormats);
+}
+
 Dialect find_dialect(const ChatTemplate* chat_template, const Tokenizer& tokenizer,
                      const DialectNames& names) {
-  const std::string& wanted = names.tool_call_parser;
-  if (!wanted.empty() && wanted != "none" && find_tool_format(wanted) == nullptr)
-    throw unknown_parser("--tool-call-parser", wanted, tool_formats());
+  check_dialect_names(names);
   Dialect dialect;
-  dialect.reasoning = find_reasoning_format(chat_template, names.reasoning_parser);
-  if (chat_template != nullptr) find_tools(*chat_template, tokenizer, wanted, dialect);
+  dialect.reasoning = find_reasoning(chat_template, names.reasoning_parser);
+  if (chat_template != nullptr) find_tools(*chat_template, tokenizer, names.tool_call_parser, dialect);
   if (const ToolFormat* format = dialect.tool_format) {
     const bool is_list = format->shape == ToolFormat::Shape::list;
     dialect.tool_markers = special_markers(tokenizer, {format->begin, format->header, format->end,

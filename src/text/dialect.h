@@ -43,7 +43,10 @@ struct DialectNames {
   std::string reasoning_parser = {};  // likewise
 };
 
-// Throws Error where there is no parser of that name. chat_template: null where the model has none.
+// Throws Error that lists the names where one of these is none of them.
+void check_dialect_names(const DialectNames& names);
+
+// Likewise. chat_template: null where the model has none.
 Dialect find_dialect(const ChatTemplate* chat_template, const Tokenizer& tokenizer,
                      const DialectNames& names);
 

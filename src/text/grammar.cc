@@ -1,5 +1,6 @@
 #include "text/grammar.h"
 
+#include <array>
 #include <condition_variable>
 #include <deque>
 #include <list>
@@ -77,6 +78,8 @@ class Cache {
   }
 
   void add(const GrammarSpec& spec, std::shared_ptr<const CompiledGrammar> grammar) {
+    std::erase_if(entries_,
+                  [&](const auto& entry) { return entry.first == spec; });  // compiled at once by two
     entries_.emplace_front(spec, std::move(grammar));
     shrink();
   }
@@ -104,8 +107,9 @@ struct GrammarCompiler::Impl {
       : tokenizer(tokenizer_in),
         eos_ids(std::move(eos_ids_in)),
         limits(limits_in),
-        cache(limits.max_cache_bytes),
-        thread([this] { work(); }) {}
+        cache(limits.max_cache_bytes) {
+    for (std::thread& thread : threads) thread = std::thread([this] { work(); });
+  }
 
   const rust::Vocabulary& vocabulary_once() {
     std::call_once(vocabulary_made, [this] { vocabulary.emplace(make_vocabulary(tokenizer, eos_ids)); });
@@ -145,7 +149,7 @@ struct GrammarCompiler::Impl {
   std::condition_variable changed;
   std::deque<std::function<void()>> tasks;  // under tasks_mutex, as stopping
   bool stopping = false;
-  std::thread thread;
+  std::array<std::thread, 2> threads;  // so that one slow specification does not hold up all others
 };
 
 GrammarCompiler::GrammarCompiler(const Tokenizer& tokenizer, std::vector<TokenId> eos_ids,
@@ -157,8 +161,8 @@ GrammarCompiler::~GrammarCompiler() {
     const std::lock_guard lock(impl_->tasks_mutex);
     impl_->stopping = true;
   }
-  impl_->changed.notify_one();
-  impl_->thread.join();
+  impl_->changed.notify_all();
+  for (std::thread& thread : impl_->threads) thread.join();
 }
 
 std::shared_ptr<const Grammar> GrammarCompiler::compile(const GrammarSpec& spec) {
@@ -176,6 +180,7 @@ std::shared_ptr<const Grammar> GrammarCompiler::compile(const GrammarSpec& spec)
 }
 
 void GrammarCompiler::compile(GrammarSpec spec, std::function<void(Compiled)> done) {
+  if (auto found = impl_->find(spec)) return done(std::shared_ptr<const Grammar>(std::move(found)));
   auto task = [this, spec = std::move(spec), done = std::move(done)] {
     const auto compiled = [&]() -> Compiled {
       try {

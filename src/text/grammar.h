@@ -62,7 +62,9 @@ struct StructuralTags {
 // begins with none of the triggers, or an empty list makes it meaningless.
 GrammarSpec structural_tags_grammar(const Tokenizer& tokenizer, const StructuralTags& tags);
 
-// A Lark expression for `text` as it stands: string literals, and the tokenizer's special tokens as <tokens>.
+// Lark expressions, for GrammarSpec::lark and Tag::lark: what matches a regular expression (not empty), and
+// `text` as it stands, as string literals and the tokenizer's special tokens.
+std::string lark_regex(std::string_view regex);
 std::string lark_literal(const Tokenizer& tokenizer, std::string_view text);
 
 struct GrammarLimits {

@@ -168,9 +168,7 @@ GrammarSpec json_schema_grammar(std::string schema) {
 }
 
 GrammarSpec regex_grammar(std::string_view regex) {
-  regex = without_anchors(regex);
-  if (regex.empty()) throw Error("expected a regular expression, found an empty one");
-  return {.lark = fmt::format("start: ANSWER\nANSWER: {}\n", between_slashes(regex))};
+  return {.lark = fmt::format("start: ANSWER\nANSWER: {}\n", lark_regex(regex))};
 }
 
 GrammarSpec choice_grammar(std::span<const std::string> choices) {
@@ -188,6 +186,12 @@ GrammarSpec lark_grammar(std::string lark) {
   if (lark.find_first_not_of(" \t\r\n") == std::string::npos)
     throw Error("expected a grammar, found an empty one");
   return {.lark = std::move(lark)};
+}
+
+std::string lark_regex(std::string_view regex) {
+  regex = without_anchors(regex);
+  if (regex.empty()) throw Error("expected a regular expression, found an empty one");
+  return between_slashes(regex);
 }
 
 std::string lark_literal(const Tokenizer& tokenizer, std::string_view text) {

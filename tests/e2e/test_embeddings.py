@@ -25,7 +25,7 @@ def test_vectors_have_a_length_of_one_and_the_models_width(client):
     vector = answer.data[0].embedding
     assert len(vector) == 576
     assert math.isclose(dot(vector, vector), 1, abs_tol=1e-5)
-    assert answer.usage.prompt_tokens == answer.usage.total_tokens == 7
+    assert answer.usage.prompt_tokens == answer.usage.total_tokens == 9
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean"])

@@ -146,7 +146,9 @@ def test_tools_listing(internlm):
 
 def test_tools_with_openais_own_messages(internlm):
     """The same session with OpenAI's way to send calls and results back, streamed."""
-    tools = [{"type": "function", "function": {"name": name}} for name in ("add", "mul")]
+    number = {"type": "integer"}
+    parameters = {"type": "object", "properties": {"a": number, "b": number}, "required": ["a", "b"]}
+    tools = [{"type": "function", "function": {"name": name, "parameters": parameters}} for name in ("add", "mul")]
     client = internlm.client()
     model = client.models.list().data[0].id
     messages = [{"role": "user", "content": "Compute (3+5)*2"}]

@@ -56,6 +56,23 @@ TEST(ChatTemplate, ErrorsAreTheTemplatesOwnWords) {
   }
 }
 
+TEST(ChatTemplate, AnAnswerThatHasBegunIsNotEnded) {
+  const std::string source =
+      "{% for m in messages %}<|{{ m.role }}|>{{ m.content | trim }}</s>\n{% endfor %}"
+      "{% if add_generation_prompt %}<|assistant|>{% endif %}";
+  ChatInput input;
+  input.messages = {{{"role", "user"}, {"content", "a </s> b"}},
+                    {{"role", "assistant"}, {"content", " </s>c "}}};
+  input.continues_last_message = true;
+  const RenderedPrompt prompt = ChatTemplate::from_source(source, "<s>", "</s>")->render(input);
+  EXPECT_EQ(prompt.text, "<|user|>a </s> b</s>\n<|assistant|></s>c ");
+  // What the user wrote is no token, also where the prompt ends.
+  for (const auto& [begin, end] : prompt.plain) EXPECT_LE(end, prompt.text.size());
+  ASSERT_FALSE(prompt.plain.empty());
+  EXPECT_GE(prompt.plain.back().begin, prompt.text.rfind("</s>"));
+  EXPECT_THROW(ChatTemplate::from_source("{{ messages[0].content }}", "<s>", "</s>")->render(input), Error);
+}
+
 TEST(ChatTemplate, PrintsAsPythonDoes) {
   EXPECT_EQ(render("{{ [1, 2.0, 'a', none, true, {'k': \"it's\"}, (1,)] }}"),
             "[1, 2.0, 'a', None, True, {'k': \"it's\"}, (1,)]");

@@ -17,7 +17,7 @@ SOURCES = $(shell git ls-files 'src/*.cc' 'src/*.h' 'src/*.cu' 'src/*.cuh' 'test
   'bench/*.h')
 
 .PHONY: help serve build cuda cuda-bundle model test test-unit test-e2e test-asan test-tsan test-cuda check-cuda12 fuzz soak format lint \
-  tidy bench clean
+  tidy bench clean page page-check
 
 help: ## this list
 	@echo "lmdeploy $$(cat VERSION)"
@@ -47,8 +47,14 @@ cuda-bundle: ## that program and its tests with all they need, to run on another
 model: build ## the demo model: models/SmolLM2-135M-Instruct
 	@tools/fetch_demo_model.sh $(BINARY)
 
+page: ## build the chat page anew, after a change in web/page (needs Node 18 or newer)
+	@tools/setup.sh page && tools/build_page.sh
+
+page-check: ## whether the chat page in the tree is what its sources build
+	@tools/setup.sh page && tools/build_page.sh --check
+
 test: ## build and run every fast test
-	@echo "[1/5] packages" && tools/setup.sh build
+	@echo "[1/5] packages" && tools/setup.sh build browser
 	@echo "[2/5] building the program and its tests" && $(MAKE) -s build/release/build.ninja && \
 	  cmake --build build/release -j $(JOBS)
 	@echo "[3/5] demo model" && tools/fetch_demo_model.sh $(BINARY)

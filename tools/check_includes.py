@@ -25,6 +25,7 @@ ALLOWED = {
     "quantize": {"base", "tensor", "quant", "ops", "checkpoint", "model"},
     "client": {"base"},
     "server": {"base", "text"},
+    "proxy": {"base", "client", "server"},
     "cli": {"*"},
 }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing to build, test or check lmdeploy on Debian 12 and Ubuntu 24.04, and says so.
 # Looks first: where everything is there, it calls no package manager and no network.
-#   tools/setup.sh [build] [check] [bench]      (default: build)
+#   tools/setup.sh [build] [check] [bench] [page] [browser]      (default: build)
 set -euo pipefail
 
 MIN_CARGO=1.87
@@ -16,6 +16,7 @@ BUILD_PACKAGES=(ca-certificates curl make g++ cmake ninja-build
   python3 python3-pip python3-venv)
 CHECK_PACKAGES=(clang-format-19 clang-tidy-19 clang-19 libclang-rt-19-dev)
 BENCH_PACKAGES=(libbenchmark-dev)
+MIN_NODE=18
 
 say() { echo "setup: $*"; }
 fail() { echo "setup: $*" >&2; exit 1; }
@@ -68,7 +69,26 @@ cargo_packages() {
   if [ -n "$newest" ]; then echo "$newest" "${newest/cargo/rustc}"; else echo cargo rustc; fi
 }
 
+# To build the chat page; a Node that somebody has put here by hand is as good.
+page_packages() {
+  local found
+  found=$(version_of node)
+  if ! at_least "${found:-0}" "$MIN_NODE" || ! command -v npm >/dev/null; then echo nodejs npm; fi
+}
+
+# To test it. Ubuntu has no chromium but as a snap, which is no package for a container: there the tests need one
+# by hand.
+browser_packages() {
+  if [ -n "${LMDEPLOY_CHROMIUM:-}" ] || command -v google-chrome >/dev/null; then return; fi
+  case "$(distribution)" in
+    ubuntu*) command -v chromium >/dev/null || fail "Ubuntu has no package of Chromium for the tests of the chat page.
+  Install Google Chrome, or name a Chromium in LMDEPLOY_CHROMIUM; the program itself needs none." ;;
+    *) echo chromium fonts-noto-cjk ;;
+  esac
+}
+
 missing_packages() {
+  [ $# != 0 ] || return 0
   local installed
   installed=$(dpkg-query -W -f='${db:Status-Status} ${Package}\n' "$@" 2>/dev/null | sed -n 's/^installed //p' || true)
   comm -23 <(printf '%s\n' "$@" | sort) <(sort <<<"$installed")
@@ -127,7 +147,11 @@ main() {
       build) wanted+=("${BUILD_PACKAGES[@]}" "$(boost_package)") ;;
       check) wanted+=("${CHECK_PACKAGES[@]}") ;;
       bench) wanted+=("${BENCH_PACKAGES[@]}") ;;
-      *) fail "unknown group '$group' (build, check, bench)" ;;
+      # shellcheck disable=SC2207  # package names hold no spaces
+      page) wanted+=($(page_packages)) ;;
+      # shellcheck disable=SC2207
+      browser) wanted+=($(browser_packages)) ;;
+      *) fail "unknown group '$group' (build, check, bench, page, browser)" ;;
     esac
   done
   if ! command -v dpkg-query >/dev/null || ! command -v apt-get >/dev/null; then

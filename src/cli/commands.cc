@@ -32,8 +32,9 @@ constexpr Command kCommandTable[] = {
      setup_serve_api_server},
     {"serve", "api_client", "Talk to a running server in this terminal",
      "lmdeploy serve api_client http://localhost:23333", setup_serve_api_client},
-    {"serve", "gradio", "A chat page in the browser (not built yet)",
-     "lmdeploy serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006",
+    {"serve", "gradio", "A chat page in the browser",
+     "lmdeploy serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006\n"
+     "lmdeploy serve gradio MODEL --server-port 6006",
      setup_serve_gradio},
     {"eval", "compare", "What a model loses against another on a text: perplexity, KL, changed tokens",
      "lmdeploy eval compare MODEL MODEL-4bit --text wiki.test.txt\n"

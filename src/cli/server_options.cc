@@ -66,7 +66,8 @@ void add_address(CLI::App& app, ServerFlags& flags) {
   app.add_option("--server-name", server.server_name, "Address to listen on (0.0.0.0: every one)")
       ->option_text("HOST")
       ->group(kGroup);
-  app.add_option("--server-port", server.server_port, "Port to listen on (23333); 0: any free one")
+  app.add_option("--server-port", server.server_port,
+                 fmt::format("Port to listen on ({}); 0: any free one", server.server_port))
       ->option_text("N")
       ->group(kGroup);
   app.add_option("--model-name", flags.model_name,
@@ -110,6 +111,7 @@ void add_pages(CLI::App& app, ServerFlags& flags) {
   app.add_flag("--disable-fastapi-docs", flags.server.disable_fastapi_docs,
                "No documentation page at / and no /openapi.json")
       ->group(kGroup);
+  app.add_flag("--disable-page", flags.server.disable_page, "No chat page at /chat")->group(kGroup);
 }
 
 void add_log(CLI::App& app, ServerFlags& flags) {

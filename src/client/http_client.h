@@ -18,10 +18,10 @@ struct HttpOptions {
 };
 
 struct HttpRequest {
-  std::string method = "GET";  // GET, HEAD or POST
+  std::string method = "GET";
   std::string url;
   std::vector<std::string> headers;  // "Name: value"
-  std::string body;                  // of a POST
+  std::string body;                  // of a POST; of other methods where it is not empty
 };
 
 struct HttpResponse {

@@ -82,10 +82,12 @@ ListPtr set_up_exchange(CURL* curl, const HttpOptions& options, const HttpReques
   if (is_local) curl_easy_setopt(curl, CURLOPT_PROXY, "");
 
   if (request.method == "HEAD") curl_easy_setopt(curl, CURLOPT_NOBODY, 1L);
-  if (request.method == "POST") {
+  if (request.method == "POST" || !request.body.empty()) {
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, request.body.data());
     curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.body.size()));
   }
+  if (request.method != "GET" && request.method != "HEAD" && request.method != "POST")
+    curl_easy_setopt(curl, CURLOPT_CUSTOMREQUEST, request.method.c_str());
   ListPtr headers;
   for (const std::string& header : request.headers)
     headers.reset(curl_slist_append(headers.release(), header.c_str()));

@@ -21,7 +21,7 @@ struct ChunkLimits {
 };
 constexpr ChunkLimits chunk_limits(Device device) {
   return device == Device::cpu ? ChunkLimits{512, std::int64_t{128} << 20}
-                               : ChunkLimits{8192, std::int64_t{1} << 30};
+                               : ChunkLimits{8192, std::int64_t{512} << 20};
 }
 constexpr std::int64_t kMinChunk = 64;
 

@@ -9,9 +9,9 @@ namespace lmdeploy {
 namespace {
 
 constexpr std::int64_t kMiB = std::int64_t{1} << 20;
-// A forward pass bounds its scratch to 1 GiB (model/decoder.cc); packing slices, cuBLASLt's workspace and
+// A forward pass bounds its scratch to 512 MiB (model/decoder.cc); packing slices, cuBLASLt's workspace and
 // what the allocator rounds up are the rest.
-constexpr std::int64_t kScratchBytes = 1024 * kMiB, kOtherBytes = 512 * kMiB;
+constexpr std::int64_t kScratchBytes = 512 * kMiB, kOtherBytes = 512 * kMiB;
 
 std::int64_t group_parameters(const BlockSource& source, const LinearGroup& group) {
   std::int64_t sum = 0;

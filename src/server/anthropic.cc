@@ -52,7 +52,9 @@ MessagesInput parse_input(JsonFields& fields, const RequestLimits& limits) {
   input.model = parse_model(fields);
   input.chat.messages = parse_anthropic_messages(fields, limits.max_messages);
   const Json& last = input.chat.messages.back();
-  input.chat.continues_last_message = last["role"] == "assistant" && last["content"].is_string();
+  const bool is_begun = last["role"] == "assistant" && last["content"].is_string() && last["content"] != "";
+  input.chat.continue_final_message = is_begun;
+  input.chat.add_generation_prompt = !is_begun;
   input.tools = parse_anthropic_tools(fields, limits);
   input.chat.tools = template_tools(input.tools);
   parse_thinking(fields, input.chat);
@@ -94,7 +96,7 @@ MessagesRequest parse_messages_request(std::string_view body, const RequestLimit
   options.model = request.input.model;
   options.sampling = parse_sampling(fields);
   options.generation = parse_length_and_stops(fields, limits);
-  options.generation.continues_prompt = request.input.chat.continues_last_message;
+  options.generation.continues_prompt = request.input.chat.continue_final_message;
   if (request.input.grammar) options.form = AnswerForm{"output_config.format", *request.input.grammar};
   options.stream = fields.boolean("stream").value_or(false);
   check_metadata(fields);

@@ -14,7 +14,7 @@ namespace lmdeploy {
 // OpenAI's messages.
 struct MessagesInput {
   std::string model;
-  ChatInput chat;  // continues_last_message where the last one is the assistant's
+  ChatInput chat;  // continue_final_message where the last one is the assistant's
   ToolUse tools;
   std::optional<GrammarSpec> grammar;  // of the answer; none: any text
 };

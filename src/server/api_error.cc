@@ -19,6 +19,8 @@ std::string_view code_of(int status) {
       return "invalid_api_key";
     case 429:
       return "rate_limit_exceeded";
+    case 502:
+      return "bad_gateway";
     case 503:
       return "service_unavailable";
     case 504:

@@ -3,19 +3,9 @@
 #include <algorithm>
 #include <array>
 
-// The assembler looks for the files in web/docs and in the folder of Swagger UI (CMakeLists.txt).
-// clang-format off
-#define LMDEPLOY_EMBED(symbol, file)                     \
-  asm(".pushsection .rodata\n"                           \
-      ".globl  " #symbol "_begin, " #symbol "_end\n"     \
-      ".hidden " #symbol "_begin, " #symbol "_end\n"     \
-      #symbol "_begin: .incbin \"" file "\"\n"           \
-      #symbol "_end:\n"                                  \
-      ".popsection");                                    \
-  extern "C" const char symbol##_begin[];                \
-  extern "C" const char symbol##_end[]
-// clang-format on
+#include "server/embedded_file.h"
 
+// In web/docs and in the folder of Swagger UI (CMakeLists.txt).
 LMDEPLOY_EMBED(lmdeploy_docs_index, "index.html");
 LMDEPLOY_EMBED(lmdeploy_docs_start, "start.js");
 LMDEPLOY_EMBED(lmdeploy_docs_bundle, "swagger-ui-bundle.js");

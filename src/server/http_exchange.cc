@@ -29,7 +29,8 @@ void SocketExchange::reply(HttpResponse response) {
 void SocketExchange::reply_now(HttpResponse response) {
   if (gone_) return;
   CHECK(status_ == 0, "a second answer to {} {}", request_.method, request_.path);
-  begin(response, response.status == 204 ? BodyFraming::none : BodyFraming::content_length);
+  const bool has_body = response.status != 204 && response.status != 304;
+  begin(response, has_body ? BodyFraming::content_length : BodyFraming::none);
   if (request_.method != "HEAD") append(std::move(response.body));
   end();
 }

@@ -12,6 +12,22 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
+// As a number with the digits that a reader expects: 0.7, not 0.699999988.
+double rounded(float value) {
+  return std::stod(fmt::format("{}", value));
+}
+
+Json sampling_object(const SamplingParams& sampling) {
+  return {{"temperature", rounded(sampling.temperature)},
+          {"top_k", sampling.top_k},
+          {"top_p", rounded(sampling.top_p)},
+          {"min_p", rounded(sampling.min_p)},
+          {"typical_p", rounded(sampling.typical_p)},
+          {"repetition_penalty", rounded(sampling.repetition_penalty)},
+          {"presence_penalty", rounded(sampling.presence_penalty)},
+          {"frequency_penalty", rounded(sampling.frequency_penalty)}};
+}
+
 Json model_object(const ServedModel& model, const std::string& name) {
   return {{"id", name},
           {"object", "model"},
@@ -20,6 +36,7 @@ Json model_object(const ServedModel& model, const std::string& name) {
           {"root", name},
           {"parent", nullptr},
           {"max_model_len", model.engine.session_len()},
+          {"default_sampling_params", sampling_object(model.sampling)},
           {"permission", Json::array()}};
 }
 

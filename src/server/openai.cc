@@ -59,6 +59,16 @@ void check_no_template_fields(JsonFields& fields, const ToolUse& tools) {
   fields.boolean("do_preprocess");
 }
 
+void check_continued(JsonFields& fields, const ChatInput& input) {
+  if (input.add_generation_prompt)
+    fields.fail("add_generation_prompt", "false where continue_final_message is true", true);
+  const Json& last = input.messages.back();
+  const bool is_text = last.value("role", "") == "assistant" && last.contains("content") &&
+                       last["content"].is_string() && last["content"] != "";
+  if (!is_text)
+    fields.fail("continue_final_message", "false where the last message is not text of the assistant", true);
+}
+
 }  // namespace
 
 ChatInput parse_chat_input(JsonFields& fields, const Json& messages, const RequestLimits& limits) {
@@ -67,7 +77,10 @@ ChatInput parse_chat_input(JsonFields& fields, const Json& messages, const Reque
   if (const Json* kwargs = fields.object("chat_template_kwargs")) input.template_kwargs = *kwargs;
   if (const auto thinking = fields.boolean("enable_thinking"))
     input.template_kwargs["enable_thinking"] = *thinking;
-  input.add_generation_prompt = fields.boolean("add_generation_prompt").value_or(true);
+  input.continue_final_message = fields.boolean("continue_final_message").value_or(false);
+  input.add_generation_prompt =
+      fields.boolean("add_generation_prompt").value_or(!input.continue_final_message);
+  if (input.continue_final_message) check_continued(fields, input);
   if (!fields.boolean("do_preprocess").value_or(true))
     fields.fail("do_preprocess", "true where messages is a list", false);
   return input;

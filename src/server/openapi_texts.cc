@@ -28,6 +28,8 @@ std::vector<FieldText> with_template_texts(std::vector<FieldText> texts) {
           {"chat_template_kwargs", "Variables for the model's chat template."},
           {"enable_thinking", "The variable of that name, for the model's chat template."},
           {"add_generation_prompt", "The rendered prompt ends with the head of the answer.", "true"},
+          {"continue_final_message", "The answer goes on where the last message, of the assistant, ends.",
+           "false"},
           {"do_preprocess", "Whether the messages pass the chat template.", "true"},
       });
 }

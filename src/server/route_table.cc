@@ -14,6 +14,7 @@
 #include "server/metrics_route.h"
 #include "server/model_routes.h"
 #include "server/native_routes.h"
+#include "server/page_routes.h"
 #include "server/responses_routes.h"
 #include "server/token_routes.h"
 
@@ -24,6 +25,7 @@ constexpr auto kKey = Route::Access::key;
 constexpr auto kOpen = Route::Access::open;
 constexpr auto kNoDocs = &ServerOptions::disable_fastapi_docs;
 constexpr auto kNoMetrics = &ServerOptions::disable_metrics;
+constexpr auto kNoPage = &ServerOptions::disable_page;
 
 // The next route is a row here, a function in a *_routes.cc, and for a POST its body in openapi_*.cc.
 constexpr std::array kRoutes{
@@ -49,10 +51,14 @@ constexpr std::array kRoutes{
     Route{"POST", "/detokenize", kKey, detokenize, "Token ids to text"},
     Route{"GET", "/metrics", kKey, metrics, "Metrics for Prometheus", "text/plain", kNoMetrics},
     Route{"GET", "/openapi.json", kOpen, openapi, "This document", "application/json", kNoDocs},
+    Route{"GET", "/chat", kOpen, chat_page, "A page to chat with the model", "text/html", kNoPage},
+    Route{"GET", "/chat/*", kOpen, chat_page, "That page's files", "text/javascript", kNoPage},
     Route{"GET", "/", kOpen, docs_page, "The page that shows this document", "text/html", kNoDocs},
     Route{"GET", "/docs", kOpen, docs_page, "The same page", "text/html", kNoDocs},
     Route{"GET", "/docs/*", kOpen, docs_file, "The page's files", "text/javascript", kNoDocs},
 };
+
+constexpr Route kPageAtRoot{"GET", "/", kOpen, chat_page, "A page to chat with the model", "text/html"};
 
 }  // namespace
 
@@ -67,8 +73,10 @@ bool Route::matches(std::string_view path_in) const {
 }
 
 RouteTable::RouteTable(const ServerOptions& options) {
+  if (options.page_at_root) routes_.push_back(kPageAtRoot);
   std::copy_if(kRoutes.begin(), kRoutes.end(), std::back_inserter(routes_), [&](const Route& route) {
-    return route.disabled_by == nullptr || !(options.*route.disabled_by);
+    return (route.disabled_by == nullptr || !(options.*route.disabled_by)) &&
+           !(options.page_at_root && route.path == kPageAtRoot.path);
   });
 }
 

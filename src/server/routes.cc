@@ -7,6 +7,7 @@
 #include "server/api_keys.h"
 #include "server/model_routes.h"
 #include "server/openapi.h"
+#include "server/page_routes.h"
 
 namespace lmdeploy {
 namespace {
@@ -116,14 +117,16 @@ std::optional<HttpResponse> Routes::refuse(const HttpRequest& head) {
   }
   if (route->method == "POST")
     if (const auto error = check_body_headers(head)) return error->response_to(head);
-  return refuse_by_state(head);
+  return refuse_by_state(*route, head);
 }
 
-std::optional<HttpResponse> Routes::refuse_by_state(const HttpRequest& head) const {
-  if (context_ == nullptr)
+std::optional<HttpResponse> Routes::refuse_by_state(const Route& route, const HttpRequest& head) const {
+  if (context_ == nullptr) {
+    if (route.run == chat_page) return page_response(head);  // which says that the model is being loaded
     return head.path == "/health"
                ? loading_response()
                : ApiError(503, "the model is being loaded, try again later").response_to(head);
+  }
   if (draining_ && head.method == "POST")
     return ApiError(503, "the server is shutting down and takes no new requests").response_to(head);
   return std::nullopt;

@@ -47,7 +47,7 @@ class Routes final : public HttpHandler {
 
  private:
   void run(const Route& route, const std::shared_ptr<Exchange>& exchange) const;
-  std::optional<HttpResponse> refuse_by_state(const HttpRequest& head) const;
+  std::optional<HttpResponse> refuse_by_state(const Route& route, const HttpRequest& head) const;
 
   const ServerOptions& options_;
   const RouteTable table_;

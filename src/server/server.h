@@ -46,6 +46,8 @@ struct ServerOptions {
 
   bool disable_fastapi_docs = false;  // no page at / and no /openapi.json
   bool disable_metrics = false;       // no /metrics, and nothing is counted
+  bool disable_page = false;          // no chat page at /chat
+  bool page_at_root = false;          // the chat page is at / too, where else the documentation is
 
   bool log_requests = true;      // one line per request, at level info
   std::int32_t max_log_len = 0;  // characters of a prompt in the log, at level info; 0: none

@@ -55,7 +55,6 @@ TokenizeRequest parse_tokenize_request(std::string_view body, const RequestLimit
     if (add_special_tokens == true)
       fields.fail("add_special_tokens", "false where there are messages: the template writes them", true);
     request.prompt = parse_chat_input(fields, *messages, limits);
-    fields.neutral("continue_final_message", {false});
     fields.neutral("tools", {Json::array()});
     fields.neutral("chat_template", {});
     fields.neutral("mm_processor_kwargs", {});

@@ -1,5 +1,7 @@
 #include "text/chat_template.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "text/rust_bridge.h"
 #include "text/tokenizer_config.h"
@@ -65,6 +67,25 @@ rust::Template compile(const std::string& source, const Json& variables,
   }
 }
 
+std::string_view trimmed(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const std::size_t begin = text.find_first_not_of(kBlank);
+  return begin == text.npos ? "" : text.substr(begin, text.find_last_not_of(kBlank) + 1 - begin);
+}
+
+// Leaves out what the template writes behind the last message. Some templates trim what they are given.
+void end_with(RenderedPrompt& prompt, std::string_view content) {
+  std::size_t begin = prompt.text.rfind(content);
+  if (begin == std::string::npos) begin = prompt.text.rfind(content = trimmed(content));
+  if (begin == std::string::npos || content.empty())
+    throw Error(
+        "continue_final_message: the model's chat template does not render the last message as it is");
+  const std::size_t end = begin + content.size();
+  prompt.text.resize(end);
+  while (!prompt.plain.empty() && prompt.plain.back().begin >= end) prompt.plain.pop_back();
+  if (!prompt.plain.empty()) prompt.plain.back().end = std::min(prompt.plain.back().end, end);
+}
+
 }  // namespace
 
 struct ChatTemplate::Impl {
@@ -102,7 +123,6 @@ std::unique_ptr<ChatTemplate> ChatTemplate::from_source(const std::string& sourc
 }
 
 RenderedPrompt ChatTemplate::render(const ChatInput& input) const {
-  if (input.continues_last_message) return render_begun(input);
   Json variables = {{"messages", input.messages},
                     {"tools", input.tools},
                     {"documents", nullptr},
@@ -113,24 +133,8 @@ RenderedPrompt ChatTemplate::render(const ChatInput& input) const {
   auto rendered = chosen.render(dump(variables));
   RenderedPrompt prompt{std::move(rendered.text), {}};
   for (const auto& [begin, end] : rendered.plain) prompt.plain.push_back({begin, end});
-  return prompt;
-}
-
-// A template writes behind a message what ends it. A mark tells where that begins, and keeps the message's
-// own end from being trimmed.
-RenderedPrompt ChatTemplate::render_begun(ChatInput input) const {
-  constexpr std::string_view kMark = "5d1f0a3be2c84796";
-  input.messages.back().at("content").get_ref<std::string&>() += kMark;
-  input.add_generation_prompt = false;
-  input.continues_last_message = false;
-  RenderedPrompt prompt = render(input);
-  const std::size_t end = prompt.text.rfind(kMark);
-  if (end == std::string::npos)
-    throw Error("the model's chat template does not show the last message, so no answer can begin with it",
-                "End the conversation with a message of the user.");
-  prompt.text.resize(end);
-  std::erase_if(prompt.plain, [&](const auto& span) { return span.begin >= end; });
-  if (!prompt.plain.empty()) prompt.plain.back().end = std::min(prompt.plain.back().end, end);
+  if (input.continue_final_message)
+    end_with(prompt, input.messages.back()["content"].get_ref<const std::string&>());
   return prompt;
 }
 

@@ -17,9 +17,7 @@ struct ChatInput {
   nlohmann::ordered_json tools = nullptr;                             // array or null
   nlohmann::ordered_json template_kwargs = nlohmann::ordered_json::object();
   bool add_generation_prompt = true;
-  // The last message, whose content is a string, is the beginning of the answer: the prompt ends where it
-  // does, whatever add_generation_prompt says.
-  bool continues_last_message = false;
+  bool continue_final_message = false;  // the prompt ends with the last message's text, for more of it
 };
 
 // A model's own Jinja chat template, rendered as Hugging Face transformers renders it (apply_chat_template),
@@ -44,8 +42,6 @@ class ChatTemplate {
   bool reads_tools() const;                    // what it renders depends on them
 
  private:
-  RenderedPrompt render_begun(ChatInput input) const;
-
   struct Impl;
   explicit ChatTemplate(std::unique_ptr<Impl> impl);
   std::unique_ptr<Impl> impl_;

@@ -95,7 +95,7 @@ class GrammarCompiler {
   // name. From any thread.
   std::shared_ptr<const Grammar> compile(const GrammarSpec& spec);
 
-  // The same on a thread of the compiler's own, which then calls `done`, which must not throw.
+  // The same on a thread of the compiler's own, or at once where it is kept. `done` must not throw.
   using Compiled = std::variant<std::shared_ptr<const Grammar>, Error>;
   void compile(GrammarSpec spec, std::function<void(Compiled)> done);
 

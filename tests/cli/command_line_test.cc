@@ -156,8 +156,10 @@ TEST(CommandLine, BareCommands) {
   EXPECT_EQ(*parse("-v").text, fmt::format("lmdeploy {}\n", kVersion));
 }
 
-TEST(CommandLine, UnbuiltCommandsSayso) {
-  EXPECT_THROW(parse("serve gradio http://x").action(), UsageError);
+TEST(CommandLine, ThePageOfAServerElsewhereTakesNoOptionsOfAModel) {
+  for (const char* line : {"serve gradio http://x --tp 1", "serve gradio host:23333 --session-len 512",
+                           "serve gradio http://x --disable-metrics", "serve gradio http://x --share"})
+    EXPECT_THROW(parse(line).action(), UsageError) << line;
 }
 
 TEST(CommandLine, SuggestsCommands) {

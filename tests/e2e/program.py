@@ -61,8 +61,9 @@ class Certificate:
 class Server:
     """`lmdeploy serve api_server` on a free port; a context manager."""
 
-    def __init__(self, log: Path, *options, model: Path = MODEL, stderr=None, tls: "Certificate | None" = None):
-        self.port = free_port()
+    def __init__(self, log: Path, *options, model: Path = MODEL, stderr=None, tls: "Certificate | None" = None,
+                 port: int = 0):
+        self.port = port or free_port()
         self.tls = tls
         self.url = f"{'https' if tls else 'http'}://{'localhost' if tls else '127.0.0.1'}:{self.port}"
         self.log = log

@@ -9,7 +9,7 @@ from program import GGUF, MODEL, ROOT, run
 
 
 @pytest.mark.parametrize("words", [[], ["serve"], ["eval"], ["bench"], ["lite"], ["chat"], ["convert"], ["check_env"],
-                                   ["list"], ["serve", "api_server"], ["serve", "api_client"], ["eval", "ppl"],
+                                   ["list"], ["serve", "api_server"], ["serve", "api_client"], ["serve", "gradio"], ["eval", "ppl"],
                                    ["eval", "compare"], ["plan"],
                                    ["bench", "latency"], ["bench", "throughput"], ["lite", "auto_awq"]])
 def test_help_at_every_level(words):
@@ -67,7 +67,8 @@ TUTORIAL = [
     ("chat /nowhere --model-format mxfp4", 2, "model-format"),
     ("serve api_server /nowhere --quant-policy 4 --cache-max-entry-count 0.4", 1, "/nowhere"),
     ("chat /nowhere --quant-policy 42", 2, "quant-policy"),
-    ("serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006", 2, "gradio"),
+    ("serve gradio /nowhere --server-name 0.0.0.0 --server-port 6006", 1, "/nowhere"),
+    ("serve gradio http://localhost:23333 --server-name 0.0.0.0 --server-port 6006 --share", 2, "--share"),
     ("lite auto_awq /nowhere --calib-dataset ptb --calib-samples 128 --calib-seqlen 2048 --w-bits 4 "
      "--w-group-size 128 --batch-size 1 --search-scale False --work-dir OUT", 1, "/nowhere"),
 ]

@@ -63,6 +63,24 @@ TEST(ChatRequest, has_the_defaults_of_the_api) {
   EXPECT_TRUE(input.add_generation_prompt);
 }
 
+TEST(ChatRequest, continues_the_assistants_last_message) {
+  const auto with_last = [](const Json& last, const Json& more = Json::object()) {
+    Json json = chat_json();
+    json["messages"].push_back(last);
+    json["continue_final_message"] = true;
+    json.update(more);
+    return parse_chat_request(json.dump(), RequestLimits{});
+  };
+  const ChatRequest request = with_last({{"role", "assistant"}, {"content", "It is"}});
+  const auto& input = std::get<ChatInput>(request.prompt);
+  EXPECT_TRUE(input.continue_final_message);
+  EXPECT_FALSE(input.add_generation_prompt);
+  EXPECT_THROW(with_last({{"role", "user"}, {"content", "It is"}}), ApiError);
+  EXPECT_THROW(with_last({{"role", "assistant"}, {"content", ""}}), ApiError);
+  EXPECT_THROW(with_last({{"role", "assistant"}, {"content", "It is"}}, {{"add_generation_prompt", true}}),
+               ApiError);
+}
+
 TEST(ChatRequest, honours_each_field) {
   EXPECT_EQ(chat_with("temperature", 0.5).options.sampling.temperature, 0.5F);
   EXPECT_EQ(chat_with("top_p", 0.8).options.sampling.top_p, 0.8F);

@@ -56,21 +56,21 @@ TEST(ChatTemplate, ErrorsAreTheTemplatesOwnWords) {
   }
 }
 
-TEST(ChatTemplate, AnAnswerThatHasBegunIsNotEnded) {
-  const std::string source =
-      "{% for m in messages %}<|{{ m.role }}|>{{ m.content | trim }}</s>\n{% endfor %}"
-      "{% if add_generation_prompt %}<|assistant|>{% endif %}";
+TEST(ChatTemplate, EndsWithTheLastMessageWhereItIsContinued) {
+  const std::string source = "{% for m in messages %}<{{ m.role }}>{{ m.content|trim }}</s>\n{% endfor %}";
   ChatInput input;
-  input.messages = {{{"role", "user"}, {"content", "a </s> b"}},
-                    {{"role", "assistant"}, {"content", " </s>c "}}};
-  input.continues_last_message = true;
-  const RenderedPrompt prompt = ChatTemplate::from_source(source, "<s>", "</s>")->render(input);
-  EXPECT_EQ(prompt.text, "<|user|>a </s> b</s>\n<|assistant|></s>c ");
-  // What the user wrote is no token, also where the prompt ends.
-  for (const auto& [begin, end] : prompt.plain) EXPECT_LE(end, prompt.text.size());
+  input.messages = {{{"role", "user"}, {"content", "Paris"}},
+                    {{"role", "assistant"}, {"content", " Paris is "}}};
+  input.add_generation_prompt = false;
+  EXPECT_EQ(render(source, input), "<user>Paris</s>\n<assistant>Paris is</s>\n");
+  input.continue_final_message = true;
+  EXPECT_EQ(render(source, input), "<user>Paris</s>\n<assistant>Paris is");
+  input.messages.back()["content"] = "Paris is </s>";  // which stays text
+  const auto prompt = ChatTemplate::from_source(source, "<s>", "</s>")->render(input);
+  EXPECT_EQ(prompt.text, "<user>Paris</s>\n<assistant>Paris is </s>");
   ASSERT_FALSE(prompt.plain.empty());
-  EXPECT_GE(prompt.plain.back().begin, prompt.text.rfind("</s>"));
-  EXPECT_THROW(ChatTemplate::from_source("{{ messages[0].content }}", "<s>", "</s>")->render(input), Error);
+  EXPECT_EQ(prompt.plain.back().end, prompt.text.size());
+  EXPECT_THROW(render("{% for m in messages %}{{ m.content|upper }}{% endfor %}", input), Error);
 }
 
 TEST(ChatTemplate, PrintsAsPythonDoes) {

@@ -1,18 +1,17 @@
 #include <algorithm>
-#include <limits>
 
 #include "ops/cuda/attention_hopper_kernel.h"
 #include "ops/cuda/attention_kernel.h"
 #include "ops/cuda/attention_pages.h"
+#include "ops/cuda/attention_plan.h"
 #include "ops/cuda/cuda_ops.h"
 #include "ops/cuda/deterministic.h"
 #include "ops/cuda/kv_layer_blocks.h"
 #include "ops/cuda/launch.h"
+#include "ops/cuda/linear_inputs.h"
 
 namespace lmdeploy::ops::cuda {
 namespace {
-
-constexpr std::int64_t kPageLen = 64;
 
 AttentionArguments arguments_of(Ctx& ctx, const View& q, const KvLayer& cache, const AttentionBatch& batch,
                                 const View& y) {
@@ -54,39 +53,25 @@ Kinds kinds_of(const AttentionBatch& batch, std::int32_t group) {
   return kinds;
 }
 
-// Splits so that the CTAs come in few full waves. A CTA's time is that of its pages and of what else it does,
-// counted in pages; parts cost something too, as they are written and read again.
-std::int32_t choose_num_splits(const AttentionArguments& a, std::int64_t num_slots,
-                               std::int64_t pages_at_once) {
-  constexpr std::int64_t kPagesOfStart = 2, kPagesOfMerge = 1, kPartsOfPage = 32, kMaxWaves = 8;
-  std::int64_t num_pages = a.max_blocks * std::int64_t{a.cache.block_len} / kPageLen;
-  if (a.window > 0) num_pages = std::min(num_pages, a.window / kPageLen + 2);
-  const std::int64_t num_units = std::int64_t{a.num_seqs} * a.cache.num_kv_heads;
-  if (num_units > kNumTickets) return 1;
-  std::int64_t best = 1, best_cost = std::numeric_limits<std::int64_t>::max();
-  const std::int64_t max_splits =
-      std::min({num_pages, std::int64_t{kMaxSplits}, kMaxWaves * num_slots / num_units});
-  for (std::int64_t n = 1; n == 1 || n <= max_splits; n++) {
-    const std::int64_t num_waves = (num_units * n + num_slots - 1) / num_slots,
-                       cost = num_waves * (std::max((num_pages + n - 1) / n, pages_at_once) + kPagesOfStart) +
-                              (n > 1 ? kPagesOfMerge + n / kPartsOfPage : 0);
-    if (cost < best_cost) best = n, best_cost = cost;
-  }
-  return static_cast<std::int32_t>(best);
-}
-
-std::int64_t num_multiprocessors() {
-  int device = 0, count = 0;
-  CUDA_CHECK(cudaGetDevice(&device));
-  CUDA_CHECK(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device));
-  return count;
+// Into CTAs that have at most max_blocks blocks of a sequence to see.
+DecodePlan plan_of(const AttentionArguments& a) {
+  const CardLimits card = card_limits();
+  DecodeWidth widths[2] = {};
+  CUDA_CHECK(find_decode_widths(a, card.max_shared_bytes, widths));
+  DecodeWork work{};
+  work.num_units = std::int64_t{a.num_seqs} * a.cache.num_kv_heads;
+  work.num_pages = a.max_blocks * std::int64_t{a.cache.block_len} / kPageLen;
+  if (a.window > 0) work.num_pages = std::min<std::int64_t>(work.num_pages, a.window / kPageLen + 2);
+  work.page_bytes = 2 * a.cache.half_bytes;
+  work.num_multiprocessors = card.num_multiprocessors;
+  work.max_splits = work.num_units <= kNumTickets ? kMaxSplits : 1;
+  return plan_decode(work, widths);
 }
 
 void decode(Ctx& ctx, AttentionArguments& a) {
-  DecodeCapacity capacity;
-  CUDA_CHECK(find_decode_capacity(a, capacity));
-  a.num_splits =
-      choose_num_splits(a, num_multiprocessors() * std::max(capacity.num_ctas, 1), capacity.num_pages);
+  const DecodePlan plan = plan_of(a);
+  a.num_splits = plan.num_splits;
+  a.num_warps = plan.num_warps;
   if (a.num_splits > 1) {
     CHECK(ctx.tickets != nullptr, "attention: a Ctx of a card without tickets");
     a.tickets = ctx.tickets;
@@ -99,7 +84,7 @@ void decode(Ctx& ctx, AttentionArguments& a) {
 }
 
 void prefill(Ctx& ctx, const KvLayer& cache, AttentionArguments& a) {
-  a.num_multiprocessors = static_cast<std::int32_t>(num_multiprocessors());
+  a.num_multiprocessors = card_limits().num_multiprocessors;
   if (has_hopper_attention(a.cache))
     CUDA_CHECK(launch_hopper_attention(a, describe_pages(cache), stream_of(ctx)));
   else

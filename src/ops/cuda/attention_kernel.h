@@ -50,6 +50,7 @@ struct AttentionArguments {
   // Sequences of up to so many rows are the decode kernel's, one of decode_rows(); 0: none.
   std::int32_t max_decode_rows;
   std::int32_t num_splits;  // of a sequence's tokens, for the decode kernel
+  std::int32_t num_warps;   // of its CTAs, as a DecodeWidth has them
   // Its parts, where there is more than one split: sums of weighted values [num_seqs, num_kv_heads,
   // num_splits, max_decode_rows, head_dim] that are not divided yet, and for each row the largest score and
   // the sum of weights.
@@ -69,13 +70,18 @@ inline int decode_rows(std::int64_t num_rows) {
 // Whether there are fast kernels for the cache.
 bool has_fast_attention(const KvBlocks& cache);
 
-// CTAs of the decode kernel that a multiprocessor runs at a time, and the pages that the warps of one read at
-// a time.
-struct DecodeCapacity {
-  int num_ctas = 1;
-  int num_pages = 1;
+// A CTA of the decode kernel: a few warps, so that many sequences fill the card evenly, or, for parts that
+// are few and long, as many as half a multiprocessor has room for.
+struct DecodeWidth {
+  int num_warps;
+  int num_ctas;       // that a multiprocessor runs at a time
+  int slab_len;       // tokens that a warp computes at a time
+  int warp_bytes;     // that are on their way to a warp
+  int parts_at_once;  // that it reads at a time when it merges
 };
-cudaError_t find_decode_capacity(const AttentionArguments& arguments, DecodeCapacity& capacity);
+// Of the arguments' cache and max_decode_rows. Both may be the same. max_shared_bytes: of a CTA.
+cudaError_t find_decode_widths(const AttentionArguments& arguments, std::size_t max_shared_bytes,
+                               DecodeWidth (&widths)[2]);
 cudaError_t launch_decode_attention(const AttentionArguments& arguments, cudaStream_t stream);
 cudaError_t launch_prefill_attention(const AttentionArguments& arguments, cudaStream_t stream);
 cudaError_t launch_generic_attention(const AttentionArguments& arguments, cudaStream_t stream);

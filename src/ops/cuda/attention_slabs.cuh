@@ -13,8 +13,7 @@ struct DecodeShape {
   static constexpr int kRows = kRowsIn;
   static constexpr int kQueryTiles = kRows <= 8 ? 1 : 2;
   static constexpr int kPerLane = kRows == 4 ? 1 : 2;
-  static constexpr int kWarps = Kv::kHeadDim <= 128 ? 4 : 2;
-  static constexpr int kThreads = kWarps * kWarpLen;
+  static constexpr int kFewestWarps = Kv::kHeadDim <= 128 ? 4 : 2;  // of a CTA
   static constexpr int kTokenTiles = Kv::kQuantized ? 2 : 1;
   static constexpr int kSlabLen = 16 * kTokenTiles;
   static constexpr int kSteps = Kv::kHeadDim / 16;      // of q.k, and tiles of dimensions of the sum
@@ -27,24 +26,33 @@ struct DecodeShape {
   static constexpr int kQueryStride = Kv::kHeadDim + 8;
   static constexpr int kQueryBytes = 8 * kQueryTiles * kQueryStride * 2;
   static constexpr int kTokenBytes = 2 * Kv::kRowBytes + 16;
-  static constexpr int shared_bytes(int num_stages) {
-    return kWarps * num_stages * kStageBytes + kQueryBytes + kTokenBytes +
-           kRows * static_cast<int>(sizeof(QueryRow));
-  }
-  static constexpr int kStages = shared_bytes(3) <= kMaxSharedBytes ? 3 : 2;
+  static constexpr int kBytesOfAll = kQueryBytes + kTokenBytes + kRows * static_cast<int>(sizeof(QueryRow));
+  static constexpr int kStages = kFewestWarps * 3 * kStageBytes + kBytesOfAll <= kMaxSharedBytes ? 3 : 2;
   static constexpr int kWarpBytes = kStages * kStageBytes;
-  static constexpr int kSharedBytes = shared_bytes(kStages);
-  static_assert(kSharedBytes <= kMaxSharedBytes);
-  // The sums of the warps meet where the stages were, and then the shares of the splits.
+  static constexpr int shared_bytes(int num_warps) { return num_warps * kWarpBytes + kBytesOfAll; }
+  static_assert(shared_bytes(kFewestWarps) <= kMaxSharedBytes);
+  // The sums of the warps meet where the stages were, and the shares of the splits behind them.
   static constexpr int kSumStride = Kv::kHeadDim + 4;
-  static_assert(kWarps * kRows * (kSumStride + 2) * 4 <= kWarps * kWarpBytes);
-  static_assert((kMaxSplits + 1) * kRows * 4 <= kWarps * kWarpBytes);
-  // CTAs that a multiprocessor runs at a time, as far as registers decide: no more than fit into the 227 KiB
-  // of Hopper, and two of the shapes with many sums.
+  static constexpr int kSumBytes = kRows * (kSumStride + 2) * 4;  // of a warp
+  static_assert(kFewestWarps * kSumBytes + kMaxSplits * kRows * 4 <= kFewestWarps * kWarpBytes);
+  // CTAs of the fewest warps that a multiprocessor runs at a time, as far as registers decide: no more than
+  // fit into the 227 KiB of Hopper, and two of the shapes with many sums. The warps of all of them may also
+  // form two CTAs, each of which shares a multiprocessor with half of another kernel.
   static constexpr int kMostAtOnce = kRows <= 8 && kRows * Kv::kHeadDim <= 1024 ? 4 : 2;
-  static constexpr int kFitting = (227 << 10) / (kSharedBytes + (1 << 10));  // 1 KiB is the system's
+  static constexpr int kFitting =
+      (227 << 10) / (shared_bytes(kFewestWarps) + (1 << 10));  // 1 KiB is the system's
   static constexpr int kAtOnce = kFitting < kMostAtOnce ? kFitting : kMostAtOnce;
+  static constexpr int kMostWarps = kFewestWarps * kAtOnce / 2, kMostThreads = kMostWarps * kWarpLen;
+  static_assert(kMostWarps >= kFewestWarps);
 };
+
+// Of the CTA.
+__device__ inline int warp_idx() {
+  return static_cast<int>(threadIdx.x) / kWarpLen;
+}
+__device__ inline int num_warps() {
+  return static_cast<int>(blockDim.x) / kWarpLen;
+}
 
 // Copies a slab of a page, keys and values, into a stage. Tokens from num_valid on become 0: what lies there
 // may be NaN, which a weight of 0 does not undo.
@@ -72,8 +80,8 @@ __device__ void copy_slab(const char* page, std::int64_t half_bytes, int token, 
   }
 }
 
-// The slabs of a warp, every kWarps-th of the CTA's; kStages of them are on their way at first, and all but
-// the one in use later.
+// The slabs of a warp, every num_warps()-th of the CTA's; kStages of them are on their way at first, and all
+// but the one in use later.
 template <class Shape>
 class SlabStream {
  public:
@@ -81,7 +89,7 @@ class SlabStream {
   __device__ SlabStream(const AttentionArguments& a, const Sequence& seq, int kv_head, const Pages& pages,
                         int num_stored, char* stages)
       : a_(a), seq_(seq), kv_head_(kv_head), num_stored_(num_stored), stages_(stages) {
-    next_ = pages.begin * kPageLen + static_cast<int>(threadIdx.x) / kWarpLen * Shape::kSlabLen;
+    next_ = pages.begin * kPageLen + warp_idx() * Shape::kSlabLen;
     end_ = min(pages.end * kPageLen, seq.context_len);
     current_ = next_;
     find_block();
@@ -95,7 +103,7 @@ class SlabStream {
     if (current_ >= end_) return nullptr;
     wait_copies<Shape::kStages - 1>();
     __syncwarp();
-    current_ += kStep;
+    current_ += step();
     char* stage = stages_ + read_stage_ * Shape::kStageBytes;
     read_stage_ = read_stage_ + 1 == Shape::kStages ? 0 : read_stage_ + 1;
     return stage;
@@ -107,7 +115,7 @@ class SlabStream {
   }
 
  private:
-  static constexpr int kStep = Shape::kWarps * Shape::kSlabLen;
+  static __device__ int step() { return num_warps() * Shape::kSlabLen; }
 
   // Reads the block's number a slab ahead of its use.
   __device__ void find_block() {
@@ -122,7 +130,7 @@ class SlabStream {
       copy_slab<Shape>(page, a_.cache.half_bytes, next_ % kPageLen, num_stored_ - next_,
                        shared_address(stages_) + static_cast<unsigned>(write_stage_ * Shape::kStageBytes));
       write_stage_ = write_stage_ + 1 == Shape::kStages ? 0 : write_stage_ + 1;
-      next_ += kStep;
+      next_ += step();
       find_block();
     }
     commit_copies();

@@ -24,12 +24,14 @@ __device__ inline int num_active_splits(const AttentionArguments& a, const Seque
   return max(1, min(a.num_splits, all.end - all.begin));
 }
 
-// The pages of one of them. All have the same number, give or take one.
+// The pages of one of them. All have the same number, the first ones perhaps one more.
 __device__ inline Pages split_pages(const AttentionArguments& a, const Sequence& seq, int idx) {
   const Pages all = visible_pages(a, seq);
-  const std::int64_t count = all.end - all.begin, num_splits = num_active_splits(a, seq);
-  return {all.begin + static_cast<int>(count * idx / num_splits),
-          all.begin + static_cast<int>(count * (idx + 1) / num_splits)};
+  const auto count = static_cast<unsigned>(all.end - all.begin),
+             num_splits = static_cast<unsigned>(num_active_splits(a, seq));
+  const int least = static_cast<int>(count / num_splits), num_longer = static_cast<int>(count % num_splits),
+            begin = all.begin + idx * least + min(idx, num_longer);
+  return {begin, begin + least + (idx < num_longer ? 1 : 0)};
 }
 
 // Index of a row of a part among all of them.

@@ -39,7 +39,7 @@ void normed_gemv(const Ctx& ctx, const View& x, const InputNorm& norm, const Pac
   const int m = static_cast<int>(x.dim(0));
   if (w.format.quant)
     return CUDA_CHECK(launch_quantized_gemv(quantized_matrix(w), {x.data, x.row_stride, m, prologue}, out,
-                                            card.num_multiprocessors, stream_of(ctx)));
+                                            card, stream_of(ctx)));
   FloatGemv gemv;
   gemv.dtype = w.dtype();
   gemv.x = x.data;
@@ -50,7 +50,7 @@ void normed_gemv(const Ctx& ctx, const View& x, const InputNorm& norm, const Pac
   gemv.n = w.n;
   gemv.k = w.k;
   gemv.out = out;
-  CUDA_CHECK(launch_gemv(gemv, card.num_multiprocessors, card.max_shared_bytes, stream_of(ctx)));
+  CUDA_CHECK(launch_gemv(gemv, card, stream_of(ctx)));
 }
 
 View normed_rows(Ctx& ctx, const View& x, const InputNorm& norm, DType dtype) {

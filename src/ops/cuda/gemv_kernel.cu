@@ -1,6 +1,7 @@
 // Up to 8 tokens against a matrix of floats. As in quantized_gemv_kernel.cu, where the reasons are, a block
 // owns tiles of 16 outputs and its warps share the inputs; here a lane finds its part of a tile in rows g and
-// g + 8 of the matrix itself.
+// g + 8 of the matrix itself. A block has a multiprocessor alone: its weights take so long that what a
+// successor would fetch meanwhile delays them by more than it saves.
 #include "ops/cuda/chained_launch.cuh"
 #include "ops/cuda/gemv_kernel.h"
 #include "ops/cuda/normed_inputs.cuh"
@@ -203,11 +204,10 @@ std::size_t gemv_shared_bytes(std::int64_t k, int m, bool is_gated) {
   return shared_bytes(num_warps_of(divide_up(k, kAtoms * 32)), m, is_gated, m * shared_stride(k) * 2);
 }
 
-cudaError_t launch_gemv(const FloatGemv& gemv, int num_multiprocessors, std::size_t max_shared_bytes,
-                        cudaStream_t stream) {
+cudaError_t launch_gemv(const FloatGemv& gemv, const CardLimits& card, cudaStream_t stream) {
   const std::int64_t num_units = divide_up(gemv.k, kAtoms * 32);
   const bool is_gated = gemv.out.gated != nullptr;
-  int num_blocks = num_multiprocessors;
+  int num_blocks = card.num_multiprocessors;
   const Arguments a{gemv, tile_steps(divide_up(gemv.n, 16), is_gated, num_blocks),
                     static_cast<std::uint32_t>(num_units), static_cast<int>(gemv.k / 8),
                     static_cast<int>(shared_stride(gemv.k))};
@@ -216,11 +216,11 @@ cudaError_t launch_gemv(const FloatGemv& gemv, int num_multiprocessors, std::siz
   with_float_type(gemv.dtype, [&](auto type) {
     using T = decltype(type);
     if constexpr (!std::is_same_v<T, float>) {
-      if (staged_bytes <= max_shared_bytes)
-        status = launch<T, true>(a, num_blocks, staged_bytes, stream);
+      if (staged_bytes <= card.max_shared_bytes)
+        status = launch<T, true>(a, num_blocks, card.alone(staged_bytes), stream);
       else if (gemv.k % (kAtoms * 32) == 0)
-        status = launch<T, false>(a, num_blocks, shared_bytes(num_warps_of(num_units), gemv.m, is_gated, 0),
-                                  stream);
+        status = launch<T, false>(
+            a, num_blocks, card.alone(shared_bytes(num_warps_of(num_units), gemv.m, is_gated, 0)), stream);
       else
         status = launch_plain_gemv(gemv, stream);
     }

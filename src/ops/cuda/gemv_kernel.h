@@ -1,6 +1,7 @@
 #pragma once
 #include <cuda_runtime_api.h>
 
+#include "ops/cuda/card_limits.h"
 #include "ops/cuda/linear_output.h"
 #include "ops/cuda/prologue_norm.h"
 #include "tensor/dtype.h"
@@ -23,8 +24,7 @@ struct FloatGemv {
 // Of bf16 and f16, k a multiple of 8, rows of x and w aligned to 16 bytes. gated: n a multiple of 32. What
 // does not fit into the shared memory of a block, x stays where it is, which a norm cannot be in front of.
 std::size_t gemv_shared_bytes(std::int64_t k, int m, bool is_gated);
-cudaError_t launch_gemv(const FloatGemv& gemv, int num_multiprocessors, std::size_t max_shared_bytes,
-                        cudaStream_t stream);
+cudaError_t launch_gemv(const FloatGemv& gemv, const CardLimits& card, cudaStream_t stream);
 // Of any type and alignment; no norm, not gated.
 cudaError_t launch_plain_gemv(const FloatGemv& gemv, cudaStream_t stream);
 

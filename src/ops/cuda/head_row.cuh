@@ -8,7 +8,19 @@ namespace lmdeploy::ops::cuda {
 
 inline constexpr int kWarpLen = 32;
 inline constexpr unsigned kWholeWarp = 0xffffffff;
-static __device__ const KeySigns kDeviceKeySigns = make_key_signs();
+
+// Signs of elements 32 i, 32 i + 1, ...: bits of word i, 1 where negative. A warp's lanes then find theirs in
+// a constant of the code; as floats they would come from memory, where a decode step waits for them.
+struct KeySignBits {
+  unsigned words[kMaxHeadDim / kWarpLen];
+};
+consteval KeySignBits make_key_sign_bits() {
+  KeySignBits bits{};
+  for (int c = 0; c < kMaxHeadDim; c++)
+    if (kKeySigns.at[c] < 0) bits.words[c / kWarpLen] |= 1U << c % kWarpLen;
+  return bits;
+}
+static __device__ const KeySignBits kKeySignBits = make_key_sign_bits();
 
 __device__ inline int lane_idx() {
   return static_cast<int>(threadIdx.x) % kWarpLen;
@@ -43,7 +55,8 @@ __device__ void rotate_head(float (&x)[kPerLane], int head_dim) {
 #pragma unroll
   for (int i = 0; i < kPerLane; i++) {
     const int c = lane_idx() + kWarpLen * i;
-    x[i] *= c < head_dim ? kDeviceKeySigns.at[c] * norm : 0.0F;
+    const unsigned sign = kKeySignBits.words[i] >> lane_idx() << (kWarpLen - 1);
+    x[i] *= c < head_dim ? __uint_as_float(__float_as_uint(norm) | sign) : 0.0F;
   }
 #pragma unroll
   for (int distance = 1; distance < kWarpLen; distance *= 2) {

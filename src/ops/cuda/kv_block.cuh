@@ -10,7 +10,6 @@
 
 namespace lmdeploy::ops::cuda {
 
-inline constexpr int kPageLen = 64;
 inline constexpr int kParameterBytes = 2 * kPageLen * 2;  // of scales and minima
 
 // Where a sequence's token lies: block of its table, and token in the block.

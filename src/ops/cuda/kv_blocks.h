@@ -6,6 +6,8 @@
 
 namespace lmdeploy::ops::cuda {
 
+inline constexpr int kPageLen = 64;
+
 // Block b lies at data + b * block_stride. It is made of pages, 64 tokens of one kv head, whose keys and
 // values lie side by side: [block_len / 64][num_kv_heads][K, V][half_bytes] (kv_block.cuh tells of a half).
 struct KvBlocks {

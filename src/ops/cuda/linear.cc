@@ -52,8 +52,7 @@ void float_gemv(Ctx& ctx, const View& x, const FloatWeights& w, const LinearOutp
   const View rows = aligned(ctx, x);
   gemv.x = rows.data;
   gemv.x_stride = rows.row_stride;
-  const CardLimits card = card_limits();
-  CUDA_CHECK(launch_gemv(gemv, card.num_multiprocessors, card.max_shared_bytes, stream_of(ctx)));
+  CUDA_CHECK(launch_gemv(gemv, card_limits(), stream_of(ctx)));
 }
 
 // By cuBLASLt; false where it has no kernel for these shapes. y: [m, w.n] f32 or of x's type.
@@ -157,7 +156,7 @@ void quantized_product(Ctx& ctx, const View& x, const QuantizedMatrixPointers& w
   const CardLimits card = card_limits();
   const QuantizedInputs inputs = quantized_inputs(x);
   if (fits_gemv(w.layout, inputs.m, out.gated != nullptr))
-    return CUDA_CHECK(launch_quantized_gemv(w, inputs, out, card.num_multiprocessors, stream_of(ctx)));
+    return CUDA_CHECK(launch_quantized_gemv(w, inputs, out, card, stream_of(ctx)));
   const GemmPlan plan =
       plan_quantized_gemm(w.layout, inputs.m, card.num_multiprocessors, card.max_shared_bytes);
   add_up_slices(ctx, plan.num_slices, inputs.m, w.layout.n, out, [&](float* partial) {

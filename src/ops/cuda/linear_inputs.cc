@@ -7,19 +7,6 @@
 
 namespace lmdeploy::ops::cuda {
 
-CardLimits card_limits() {
-  constexpr int kStaticBytes = 1024;  // what kernels have besides
-  static std::mutex mutex;
-  static std::map<int, CardLimits> cards;
-  int device = 0, multiprocessors = 0, shared = 0;
-  CUDA_CHECK(cudaGetDevice(&device));
-  const std::lock_guard lock(mutex);
-  if (const auto it = cards.find(device); it != cards.end()) return it->second;
-  CUDA_CHECK(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, device));
-  CUDA_CHECK(cudaDeviceGetAttribute(&shared, cudaDevAttrMaxSharedMemoryPerBlockOptin, device));
-  return cards[device] = {multiprocessors, static_cast<std::size_t>(shared - kStaticBytes)};
-}
-
 bool is_aligned(const View& x) {
   constexpr std::uintptr_t kUnit = 16;
   const auto row_bytes = static_cast<std::uintptr_t>(x.row_stride) * dtype_bytes(x.dtype);

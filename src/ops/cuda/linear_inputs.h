@@ -1,19 +1,12 @@
 #pragma once
 // What linear layers do with x before their kernels, for op files.
-#include <cstddef>
-
+#include "ops/cuda/card_limits.h"
 #include "ops/cuda/linear_inputs_kernel.h"
 #include "ops/cuda/linear_output.h"
 #include "ops/cuda/quantized_layout.h"
 #include "tensor/ctx.h"
 
 namespace lmdeploy::ops::cuda {
-
-struct CardLimits {
-  int num_multiprocessors = 0;
-  std::size_t max_shared_bytes = 0;  // that a block may ask for
-};
-CardLimits card_limits();  // of the current card
 
 // Whether every row begins at a multiple of 16 bytes.
 bool is_aligned(const View& x);

@@ -109,9 +109,9 @@ std::size_t quantized_gemv_shared_bytes(const QuantizedLayout& layout, int m, bo
 }
 
 cudaError_t launch_quantized_gemv(const QuantizedMatrixPointers& w, const QuantizedInputs& inputs,
-                                  const LinearOutput& out, int num_multiprocessors, cudaStream_t stream) {
+                                  const LinearOutput& out, const CardLimits& card, cudaStream_t stream) {
   const bool is_gated = out.gated != nullptr;
-  int num_blocks = num_multiprocessors;
+  int num_blocks = card.num_multiprocessors;
   const Arguments a{quantized_tiles(w),
                     inputs,
                     tile_steps(w.layout.num_tiles(), is_gated, num_blocks),
@@ -119,7 +119,10 @@ cudaError_t launch_quantized_gemv(const QuantizedMatrixPointers& w, const Quanti
                     static_cast<int>(w.layout.padded_k() / kPieceInputs),
                     static_cast<int>(shared_stride(w.layout.padded_k())),
                     out};
-  const std::size_t shared_bytes = quantized_gemv_shared_bytes(w.layout, inputs.m, is_gated);
+  // Every second kernel of a layer adds to the residual stream, attention's successor among them. Those take
+  // more than half, and the ones between them fit beside.
+  const std::size_t own_bytes = quantized_gemv_shared_bytes(w.layout, inputs.m, is_gated),
+                    shared_bytes = out.accumulate ? card.alone(own_bytes) : own_bytes;
   cudaError_t status = cudaSuccess;
   with_unit_shape(w.layout, [&](auto x, auto shape) {
     status = launch_chained(quantized_gemv<decltype(x), decltype(shape)>, num_blocks,

@@ -1,4 +1,5 @@
 #pragma once
+#include "ops/cuda/card_limits.h"
 #include "ops/cuda/linear_output.h"
 #include "ops/cuda/prologue_norm.h"
 #include "ops/cuda/quantized_layout.h"
@@ -19,6 +20,6 @@ inline constexpr int kMaxGemvTokens = 8;
 // of 32.
 std::size_t quantized_gemv_shared_bytes(const QuantizedLayout& layout, int m, bool is_gated);
 cudaError_t launch_quantized_gemv(const QuantizedMatrixPointers& w, const QuantizedInputs& inputs,
-                                  const LinearOutput& out, int num_multiprocessors, cudaStream_t stream);
+                                  const LinearOutput& out, const CardLimits& card, cudaStream_t stream);
 
 }  // namespace lmdeploy::ops::cuda

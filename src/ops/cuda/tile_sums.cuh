@@ -60,13 +60,11 @@ class TileSums {
     if (!steps_.ends_task(step)) return;
     const bool is_mine = warp == turn_ && at < lanes;
     turn_ = turn_ + 1 == num_warps ? 0 : turn_ + 1;
-    float before[4] = {};
-    if (is_mine && out_.accumulate) load_outputs(steps_.tile(step), before);
     __syncthreads();
     if (!is_mine) return;
     const float4 sum = sum_of_warps(tile);
     if (steps_.shift == 0)
-      write(steps_.tile(step), sum, before);
+      write(steps_.tile(step), sum);
     else
       write_gated(step >> 1, sum_of_warps(tile - num_warps * lanes), sum);
   }
@@ -98,14 +96,17 @@ class TileSums {
     }
   }
 
-  __device__ void load_outputs(std::uint32_t tile, float (&y)[4]) const {
-    for_outputs(tile, [&](int i, int token, std::int64_t row) { y[i] = out_.y[token * out_.stride + row]; });
-  }
-
-  __device__ void write(std::uint32_t tile, const float4& sum, const float (&before)[4]) const {
+  __device__ void write(std::uint32_t tile, const float4& sum) const {
     const float sums[4] = {sum.x, sum.y, sum.z, sum.w};
     for_outputs(tile, [&](int i, int token, std::int64_t row) {
-      out_.y[token * out_.stride + row] = before[i] + output_of(out_, token, row, sums[i]);
+      float* y = out_.y + token * out_.stride + row;
+      const float value = output_of(out_, token, row, sums[i]);
+      // Nobody else adds to this output, so there is no order to be kept; but the cache does the addition,
+      // and nothing here waits for what y was.
+      if (out_.accumulate)
+        atomicAdd(y, value);
+      else
+        *y = value;
     });
   }
 

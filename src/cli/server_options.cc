@@ -2,6 +2,7 @@
 
 #include <cmath>
 #include <functional>
+#include <map>
 
 #include "base/error.h"
 #include "cli/byte_size.h"
@@ -75,6 +76,17 @@ void add_address(CLI::App& app, ServerFlags& flags) {
       ->group(kGroup);
 }
 
+void add_embedding(CLI::App& app, ServerFlags& flags) {
+  const std::map<std::string, Pooling> poolings{{"last", Pooling::last}, {"mean", Pooling::mean}};
+  app.add_option("--embedding-pooling", flags.server.embedding_pooling,
+                 "Of /v1/embeddings where a request does not say: last (default), the last token's state, or "
+                 "mean, of "
+                 "all tokens'")
+      ->option_text("NAME")
+      ->transform(CLI::CheckedTransformer(poolings))
+      ->group(kGroup);
+}
+
 void add_access(CLI::App& app, ServerFlags& flags) {
   ServerOptions& server = flags.server;
   app.add_option(
@@ -124,10 +136,14 @@ void add_limits(CLI::App& app, ServerFlags& flags) {
             "Prompt tokens of the requests that wait (1048576); more are told 429");
   add_count(app, "--max-connections", server.max_connections, "Open connections (4096); more are told 503");
   add_count(app, "--max-sessions", server.max_sessions, "Sessions of /v1/chat/interactive (4096)");
+  add_count(app, "--max-stored-responses", server.max_stored_responses,
+            "Answers of /v1/responses that are kept (4096); 0: none", 0);
   add_bytes(app, "--max-body-size", server.max_body_bytes, "Of a request's body (4MiB)");
   add_bytes(app, "--max-header-size", server.max_header_bytes, "Of a request's header (16KiB)");
   add_count(app, "--max-n", server.limits.max_choices, "Answers to one prompt: `n` (16)");
   add_count(app, "--max-prompts", server.limits.max_prompts, "Prompts of one completions request (64)");
+  add_count(app, "--max-embedding-inputs", server.limits.max_embedding_inputs,
+            "Inputs of one request for embeddings (2048)");
   add_count(app, "--max-stop", server.limits.max_stop_strings, "Stop strings of a request (16)", 0);
   add_count(app, "--max-stop-len", server.limits.max_stop_string_bytes, "Bytes of a stop string (256)");
   add_count(app, "--max-logprobs", server.limits.max_top_logprobs,
@@ -156,6 +172,7 @@ void add_times(CLI::App& app, ServerFlags& flags) {
 void add_server_options(CLI::App& app, ServerFlags& flags) {
   add_address(app, flags);
   add_access(app, flags);
+  add_embedding(app, flags);
   add_pages(app, flags);
   add_log(app, flags);
   add_limits(app, flags);

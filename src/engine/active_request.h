@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "engine/draw_mask.h"
+#include "engine/prompt_pooling.h"
 #include "engine/prompt_scores.h"
 #include "engine/request.h"
 #include "engine/request_clock.h"
@@ -19,7 +20,7 @@ struct ActiveRequest {
                 Sink sink_in)
       : sampling(request, vocab_size),
         sink(std::move(sink_in)),
-        prompt_only(request.prompt_only),
+        prompt_only(request.prompt_only || request.pooling != Pooling::none),
         deadline(request.deadline),
         clock(std::chrono::steady_clock::now()) {
     sequence.id = id;
@@ -32,9 +33,11 @@ struct ActiveRequest {
     sequence.stop_token_ids = std::move(request.stop_token_ids);
     sequence.ignore_stop = request.ignore_eos || prompt_only;
     sequence.cache_salt = std::move(request.cache_salt);
-    sequence.reads_cache = !request.prompt_logprobs;
+    sequence.reads_cache = !request.prompt_logprobs && request.pooling == Pooling::none;
+    sequence.writes_cache = request.pooling == Pooling::none;
     if (request.mask && !prompt_only) mask = std::make_shared<DrawMask>(std::move(request.mask), vocab_size);
     if (request.prompt_logprobs) prompt_scores.emplace(sequence.prompt_len, request.num_top_logprobs);
+    if (request.pooling != Pooling::none) prompt_pooling.emplace(request.pooling, sequence.prompt_len);
   }
 
   Sequence sequence;
@@ -42,6 +45,7 @@ struct ActiveRequest {
   std::shared_ptr<DrawMask> mask;  // null: every token is allowed
   Sink sink;
   std::optional<PromptScores> prompt_scores;  // until they are sent
+  std::optional<PromptPooling> prompt_pooling;
   bool prompt_only;
   std::chrono::steady_clock::time_point deadline;
   RequestClock clock;

@@ -81,6 +81,10 @@ std::int32_t Engine::session_len() const noexcept {
   return impl_->session_len;
 }
 
+std::int32_t Engine::hidden_size() const noexcept {
+  return impl_->model->info().hidden_size;
+}
+
 const Model& Engine::model() const noexcept {
   return *impl_->model;
 }

@@ -84,6 +84,7 @@ class Engine {
 
   // Longest prompt and answer together that a request can have: the option, or what the cache holds.
   std::int32_t session_len() const noexcept;
+  std::int32_t hidden_size() const noexcept;  // of the model: dimensions of an embedding
   const Model& model() const noexcept;
 
  private:

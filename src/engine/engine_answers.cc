@@ -130,6 +130,7 @@ void EngineLoop::send(ActiveRequest& request, const TokenScore& drawn, const std
       output.prompt_scores = request.prompt_scores->take();
       request.prompt_scores.reset();
     }
+    if (drawn.token >= 0 && request.prompt_pooling) output.embedding = request.prompt_pooling->embedding();
     output.finish_reason = sequence.finish_reason;
     output.error = error;
     output.timings = request.clock.read(Clock::now());

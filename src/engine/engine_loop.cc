@@ -128,13 +128,14 @@ void EngineLoop::launch() {
   if (plan.chunks.empty()) return;
   Flight& flight = flights_.emplace_back();
   flight.plan = std::move(plan);
-  scores_.clear();
+  prompt_work_.clear();
   for (const Chunk& chunk : flight.plan.chunks) {
     ActiveRequest& request = *active_.at(chunk.sequence->id);
-    scores_.push_back(request.prompt_scores ? &*request.prompt_scores : nullptr);
+    prompt_work_.push_back({request.prompt_scores ? &*request.prompt_scores : nullptr,
+                            request.prompt_pooling ? &*request.prompt_pooling : nullptr});
   }
   try {
-    runner_.launch(flight.plan, scores_);
+    runner_.launch(flight.plan, prompt_work_);
   } catch (const std::exception& e) {
     flight.error = e.what();
   }

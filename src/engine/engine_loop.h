@@ -83,7 +83,7 @@ class EngineLoop {
   bool has_blocks_to_prepare_ = true;  // for steps to come
   std::vector<std::int32_t> next_blocks_;
   std::vector<Draw> draws_;                // of the step that is drawn from
-  std::vector<PromptScores*> scores_;      // one for each chunk of the step that is launched
+  std::vector<PromptWork> prompt_work_;    // one for each chunk of the step that is launched
   std::vector<ActiveRequest*> receivers_;  // of the tokens just taken; null: it had ended before
   EngineStats stats_;
   std::atomic<bool> healthy_{true};

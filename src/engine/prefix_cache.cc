@@ -49,7 +49,7 @@ void PrefixCache::admit(Sequence& sequence, const Match& match) {
   sequence.num_shared = static_cast<std::int32_t>(match.blocks.size());
   sequence.num_computed = sequence.num_committed = sequence.num_shared * blocks_.block_len();
   extend(sequence, blocks_.blocks_for(sequence.len()) - sequence.num_shared);
-  if (is_enabled_) announce(sequence);
+  if (is_enabled_ && sequence.writes_cache) announce(sequence);
 }
 
 void PrefixCache::extend(Sequence& sequence, std::int32_t count) {
@@ -69,7 +69,7 @@ void PrefixCache::announce(Sequence& sequence) {
 }
 
 void PrefixCache::publish(Sequence& sequence) {
-  if (!is_enabled_) return;
+  if (!is_enabled_ || !sequence.writes_cache) return;
   const std::int32_t num_full = sequence.num_committed / blocks_.block_len();
   for (std::int32_t block_idx = sequence.num_shared; block_idx < num_full; block_idx++) {
     std::int32_t& block = sequence.block_table[static_cast<std::size_t>(block_idx)];

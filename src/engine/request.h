@@ -50,6 +50,9 @@ struct TokenScore {
   bool operator==(const TokenScore&) const = default;
 };
 
+// Which of a prompt's hidden states, behind the model's final norm, make its embedding.
+enum class Pooling : std::uint8_t { none, last, mean };
+
 // What a caller asks of the engine: ids in, ids out. Strings end in text/.
 struct Request {
   std::vector<TokenId> prompt_ids;  // not empty
@@ -59,6 +62,10 @@ struct Request {
   std::vector<TokenId> stop_token_ids;  // end the answer and are not part of its text
   bool ignore_eos = false;              // stop_token_ids do not end the answer
   bool prompt_only = false;             // nothing is generated: ends with `length` behind the prompt
+
+  // Other than none: as prompt_only, and the embedding comes with the last call. The prompt takes no part in
+  // the prefix cache. Not together with prompt_logprobs.
+  Pooling pooling = Pooling::none;
 
   std::vector<TokenBias> logit_bias;            // added to the logits before anything else; distinct tokens
   std::vector<std::vector<TokenId>> bad_words;  // sequences that do not come in the answer; none empty
@@ -116,7 +123,8 @@ struct Output {
   std::vector<TokenLogprob> top_logprobs = {};  // [num_top_logprobs], the most likely first
   // Of prompt_ids from the second one on, in the first call, where Request::prompt_logprobs asks for it.
   std::shared_ptr<const std::vector<TokenScore>> prompt_scores = {};
-  RequestTimings timings = {};  // up to this output
+  std::shared_ptr<const std::vector<float>> embedding = {};  // [hidden_size], where Request::pooling asks
+  RequestTimings timings = {};                               // up to this output
 };
 
 // Must not block and must not call the engine: post to another thread. After the call with a finish_reason it

@@ -59,6 +59,8 @@ std::optional<std::string> problem(const Request& request, std::int32_t vocab_si
     return fmt::format("max_new_tokens must be at least 0, found {}", request.max_new_tokens);
   if (request.min_new_tokens < 0)
     return fmt::format("min_new_tokens must be at least 0, found {}", request.min_new_tokens);
+  if (request.pooling != Pooling::none && request.prompt_logprobs)
+    return "an embedding and log probabilities of its prompt exclude each other";
   if (request.num_top_logprobs < 0 || request.num_top_logprobs > kMaxTopLogprobs)
     return fmt::format("num_top_logprobs must be from 0 to {}, found {}", kMaxTopLogprobs,
                        request.num_top_logprobs);

@@ -8,12 +8,11 @@
 namespace lmdeploy {
 namespace {
 
-// Tokens of a prompt whose logits are held at once: a whole chunk's would be hundreds of megabytes.
-constexpr std::int32_t kMaxScoredLen = 128;
-
 // Block tables of a device with graphs are as long as a power of two, at least this: a graph is for one
 // length.
 constexpr std::size_t kMinGraphBlocks = 16;
+
+}  // namespace
 
 std::vector<TokenLogprob> top_of(const std::vector<ops::IdLogprob>& ids) {
   std::vector<TokenLogprob> top;
@@ -21,12 +20,6 @@ std::vector<TokenLogprob> top_of(const std::vector<ops::IdLogprob>& ids) {
   for (const auto& [id, logprob] : ids) top.push_back({id, logprob});
   return top;
 }
-
-bool is_scored(const Chunk& chunk, const PromptScores* scores) {
-  return scores != nullptr && scores->num_wanted(chunk.first + chunk.num_tokens) > 0;
-}
-
-}  // namespace
 
 std::int64_t graph_rows(std::int64_t num_rows) noexcept {
   const std::int64_t unit = num_rows <= 8 ? 1 : num_rows <= 128 ? 8 : num_rows <= 512 ? 32 : 128;
@@ -38,83 +31,60 @@ Runner::Runner(const Model& model, Ctx& ctx, KvPool& pool, std::int32_t max_draw
   for (Step& step : steps_) step.draws = ops::StepDraws::make(ctx);
 }
 
-void Runner::run(const StepPlan& plan, std::span<const Draw> draws, std::span<PromptScores* const> scores) {
+void Runner::run(const StepPlan& plan, std::span<const Draw> draws, std::span<const PromptWork> work) {
   CHECK(num_waited_ == num_launched_, "a step is in flight");
-  launch(plan, scores);
+  launch(plan, work);
   draw(draws);
   wait();
 }
 
-void Runner::launch(const StepPlan& plan, std::span<PromptScores* const> scores) {
-  CHECK(scores.empty() || scores.size() == plan.chunks.size(), "{} chunks, {} scores", plan.chunks.size(),
-        scores.size());
+void Runner::launch(const StepPlan& plan, std::span<const PromptWork> work) {
+  CHECK(work.empty() || work.size() == plan.chunks.size(), "{} chunks, work for {}", plan.chunks.size(),
+        work.size());
   CHECK(num_launched_ - num_waited_ < std::ssize(steps_) && !logits_scope_, "{} steps are in flight",
         num_launched_ - num_waited_);
   Step& step = this->step(num_launched_);
   step.draws->begin(ctx_);
-  const std::int32_t num_scored_draws = assign_rows(plan, scores, step);
-  const std::int64_t num_others = std::ssize(step.rows) - num_scored_draws;
-  const std::int64_t num_rows = num_scored_draws + num_others + num_padded(pieces_);
+  const std::int32_t first_other = assign_rows(plan, work, step);
+  const std::int64_t num_rows = std::ssize(step.rows) + num_padded(pieces_);
   logits_scope_.emplace(*ctx_.workspace);
   const Shape shape{num_rows, model_.info().vocab_size};
   logits_ = num_rows == 0 ? View(nullptr, DType::f32, shape) : ctx_.workspace->take(DType::f32, shape);
-  for (std::size_t i = 0; i < scored_.size(); i++) run_scored(scored_[i], *piece_scores_[i]);
+  for (const Piece& piece : scored_) run_scored(piece);
+  if (!pooled_.empty()) run_pooled();
   if (!pieces_.empty())
-    compute(pieces_, logits_.rows(num_scored_draws, num_rows - num_scored_draws), nullptr);
+    model_.forward(ctx_, make_batch(pieces_, std::ssize(pieces_) + num_padded(pieces_)), pool_,
+                   logits_.rows(first_other, num_rows - first_other));
   num_launched_++;
 }
 
-// Which chunks are computed together and which row each draw has. Returns the number of draws of scored ones.
-std::int32_t Runner::assign_rows(const StepPlan& plan, std::span<PromptScores* const> scores, Step& step) {
+std::vector<Runner::Piece>& Runner::group_of(const Chunk& chunk, const PromptWork& work) {
+  const std::int32_t end = chunk.first + chunk.num_tokens;
+  if (work.scores != nullptr && work.scores->num_wanted(end) > 0) return scored_;
+  return work.pooling != nullptr ? pooled_ : pieces_;
+}
+
+// Which chunks are computed together and which row each draw has: the scored ones' come first, then the
+// pooled ones', then those of the others, whose first is returned.
+std::int32_t Runner::assign_rows(const StepPlan& plan, std::span<const PromptWork> work, Step& step) {
   step.rows.assign(static_cast<std::size_t>(plan.num_drawn), -1);
-  scored_.clear();
-  piece_scores_.clear();
-  pieces_.clear();
-  std::int32_t num_rows = 0, num_scored_draws = 0;
-  for (const bool with_scores : {true, false}) {
+  std::int32_t num_rows = 0, first_other = 0;
+  for (std::vector<Piece>* group : {&scored_, &pooled_, &pieces_}) {
+    group->clear();
+    first_other = num_rows;
     std::size_t draw_idx = 0;
     for (std::size_t i = 0; i < plan.chunks.size(); i++) {
       const Chunk& chunk = plan.chunks[i];
-      PromptScores* wanted = scores.empty() ? nullptr : scores[i];
-      const bool is_own_turn = is_scored(chunk, wanted) == with_scores;
-      const Piece piece{chunk, chunk.draws && is_own_turn ? num_rows++ : -1};
-      if (piece.row >= 0) step.rows.at(draw_idx) = piece.row;
+      const PromptWork wanted = work.empty() ? PromptWork() : work[i];
+      if (&group_of(chunk, wanted) == group) {
+        if (chunk.draws) step.rows.at(draw_idx) = num_rows;
+        group->push_back({chunk, chunk.draws ? num_rows++ : -1, wanted});
+      }
       draw_idx += chunk.draws ? 1 : 0;
-      if (!is_own_turn) continue;
-      (with_scores ? scored_ : pieces_).push_back(piece);
-      if (with_scores) piece_scores_.push_back(wanted);
     }
     CHECK(draw_idx == step.rows.size(), "{} chunks draw, {} draws", draw_idx, step.rows.size());
-    if (with_scores) num_scored_draws = num_rows;
   }
-  return num_scored_draws;
-}
-
-// Alone and in short parts: each row of its logits is wanted.
-void Runner::run_scored(const Piece& piece, PromptScores& scores) {
-  const std::int32_t end = piece.chunk.first + piece.chunk.num_tokens;
-  CHECK(piece.chunk.first <= scores.next(), "position {} was passed over, the chunk begins at {}",
-        scores.next(), piece.chunk.first);
-  Piece part = piece;
-  for (std::int32_t first = piece.chunk.first; first < end; first += part.chunk.num_tokens) {
-    part.chunk.first = first;
-    part.chunk.num_tokens = std::min(kMaxScoredLen, end - first);
-    part.chunk.draws = piece.chunk.draws && first + part.chunk.num_tokens == end;
-    const std::int32_t num_wanted = scores.num_wanted(first + part.chunk.num_tokens);
-    const Workspace::Scope scope(*ctx_.workspace);
-    const Shape shape{num_wanted + (part.chunk.draws ? 1 : 0), model_.info().vocab_size};
-    const View logits =
-        shape[0] == 0 ? View(nullptr, DType::f32, shape) : ctx_.workspace->take(DType::f32, shape);
-    compute({&part, 1}, logits, &scores);
-    if (part.chunk.draws) ops::cast(ctx_, logits.rows(num_wanted, 1), logits_.rows(part.row, 1));
-    if (num_wanted > 0) score(logits.rows(0, num_wanted), *part.chunk.sequence, scores);
-  }
-}
-
-// logits: of the rows that are scored, then of those that draw, then of those that fill the batch up.
-void Runner::compute(std::span<const Piece> pieces, const View& logits, const PromptScores* scores) {
-  const std::int64_t num_seqs = std::ssize(pieces) + (scores == nullptr ? num_padded(pieces) : 0);
-  model_.forward(ctx_, make_batch(pieces, num_seqs, scores), pool_, logits);
+  return first_other;
 }
 
 // Rows to add to a step that may be kept as a graph: one in which each sequence computes one token and draws.
@@ -125,9 +95,8 @@ std::int64_t Runner::num_padded(std::span<const Piece> pieces) const noexcept {
   return is_decode ? graph_rows(std::ssize(pieces)) - std::ssize(pieces) : 0;
 }
 
-// With scores there is one piece: the rows that are scored come first, then the one that draws. Sequences
-// beyond the pieces are one token long, in the block that is nobody's.
-Batch Runner::make_batch(std::span<const Piece> pieces, std::int64_t num_seqs, const PromptScores* scores) {
+// Sequences beyond the pieces are one token long, in the block that is nobody's.
+Batch Runner::make_batch(std::span<const Piece> pieces, std::int64_t num_seqs) {
   std::size_t max_blocks = 0;
   for (const Piece& piece : pieces)
     max_blocks = std::max(max_blocks, piece.chunk.sequence->block_table.size());
@@ -141,10 +110,10 @@ Batch Runner::make_batch(std::span<const Piece> pieces, std::int64_t num_seqs, c
 
   auto table_row = block_tables_.begin();
   bool has_pending = false;
-  for (const auto& [chunk, row] : pieces) {
-    const Sequence& sequence = *chunk.sequence;
-    append_tokens(chunk, scores);
-    has_pending = has_pending || chunk.pending_draw >= 0;
+  for (const Piece& piece : pieces) {
+    const Sequence& sequence = *piece.chunk.sequence;
+    append_tokens(piece);
+    has_pending = has_pending || piece.chunk.pending_draw >= 0;
     std::copy(sequence.block_table.begin(), sequence.block_table.end(), table_row);
     table_row += static_cast<std::ptrdiff_t>(max_blocks);
   }
@@ -159,18 +128,19 @@ Batch Runner::make_batch(std::span<const Piece> pieces, std::int64_t num_seqs, c
           logits_rows_,  has_pending ? device_tokens_.view() : View()};
 }
 
-void Runner::append_tokens(const Chunk& chunk, const PromptScores* scores) {
-  const std::int32_t end = chunk.first + chunk.num_tokens;
-  for (std::int32_t position = chunk.first; position < end; position++) {
+// The rows that are wanted come before the one that draws.
+void Runner::append_tokens(const Piece& piece) {
+  const Chunk& chunk = piece.chunk;
+  const auto first_row = static_cast<std::int32_t>(token_ids_.size());
+  for (std::int32_t position = chunk.first; position < piece.end(); position++) {
     token_ids_.push_back(token_at(chunk, position));
     positions_.push_back(position);
   }
-  const auto num_tokens = static_cast<std::int32_t>(token_ids_.size());
-  query_starts_.push_back(num_tokens);
-  context_lens_.push_back(end);
-  for (std::int32_t i = 0; scores != nullptr && i < scores->num_wanted(end); i++)
-    logits_rows_.push_back(scores->next() - chunk.first + i);
-  if (chunk.draws) logits_rows_.push_back(num_tokens - 1);
+  query_starts_.push_back(first_row + chunk.num_tokens);
+  context_lens_.push_back(piece.end());
+  for (std::int32_t i = 0; i < piece.num_wanted; i++)
+    logits_rows_.push_back(first_row + piece.first_wanted - chunk.first + i);
+  if (chunk.draws) logits_rows_.push_back(first_row + chunk.num_tokens - 1);
 }
 
 void Runner::append_padding() {
@@ -187,19 +157,6 @@ TokenId Runner::token_at(const Chunk& chunk, std::int32_t position) {
   if (position < sequence.known_len()) return sequence.token_ids[static_cast<std::size_t>(position)];
   CHECK(chunk.pending_draw >= 0 && num_launched_ > 0, "request {} has no token {}", sequence.id, position);
   return ~step(num_launched_ - 1).rows.at(static_cast<std::size_t>(chunk.pending_draw));
-}
-
-// logits: of the positions from scores.next() on.
-void Runner::score(const View& logits, const Sequence& sequence, PromptScores& scores) {
-  const auto count = static_cast<std::size_t>(logits.dim(0));
-  const auto targets =
-      std::span(sequence.token_ids).subspan(static_cast<std::size_t>(scores.next()) + 1, count);
-  std::vector<float> logprobs(count);
-  ops::token_logprobs(ctx_, logits, targets, logprobs);
-  std::vector<std::vector<ops::IdLogprob>> tops(count);
-  if (scores.num_top() > 0)
-    ops::top_logprobs(ctx_, logits, std::vector<std::int32_t>(count, scores.num_top()), tops);
-  for (std::size_t i = 0; i < count; i++) scores.append({targets[i], logprobs[i], top_of(tops[i])});
 }
 
 void Runner::draw(std::span<const Draw> draws) {

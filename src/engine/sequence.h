@@ -22,6 +22,7 @@ struct Sequence {
   bool ignore_stop = false;
   std::string cache_salt;
   bool reads_cache = true;  // false: every position is computed; its blocks are there for others all the same
+  bool writes_cache = true;  // false: nobody finds its blocks
 
   std::int32_t num_computed = 0;          // tokens whose keys and values the steps so far put into the blocks
   std::int32_t num_committed = 0;         // of these, those of the steps that are committed

@@ -57,8 +57,8 @@ class StepMeter {
     plan.chunks.front().num_tokens = num_tokens;
     plan.num_drawn = num_seqs;
     PromptScores scores(context_len, 0);
-    std::vector<PromptScores*> wanted(sequences.size(), nullptr);
-    if (scored) wanted.front() = &scores;
+    std::vector<PromptWork> wanted(sequences.size());
+    if (scored) wanted.front().scores = &scores;
     const std::vector<Draw> draws(sequences.size());
     Runner(model_, ctx_, kv_pool_, num_seqs).run(plan, draws, wanted);
   }

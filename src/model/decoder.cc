@@ -32,8 +32,10 @@ constexpr std::int64_t kMinChunk = 64;
 // never used never become resident.
 class Decoder::Pass {
  public:
-  Pass(Ctx& ctx, const Decoder& model, KvPool& pool, const LinearObserver* observe = nullptr)
-      : ctx_(ctx), model_(model), pool_(pool), observe_(observe), scope_(*ctx.workspace) {
+  enum class Output : std::uint8_t { logits, hidden };
+
+  Pass(Ctx& ctx, const Decoder& model, KvPool& pool, Output output, const LinearObserver* observe = nullptr)
+      : ctx_(ctx), model_(model), pool_(pool), output_(output), observe_(observe), scope_(*ctx.workspace) {
     const DType dtype = model.info_.kv_layout.dtype;
     const std::int64_t query_width = model.num_heads_ * model.head_dim_;
     const std::int64_t qkv_width = query_width + 2 * model.num_kv_heads_ * model.head_dim_;
@@ -48,17 +50,22 @@ class Decoder::Pass {
     resolved_ids_ = ctx.workspace->take(DType::i32, Shape{model.max_chunk_});
   }
 
-  // logits: [slice.logits_rows.size(), vocab_size] f32.
-  void run(const BatchSlice& slice, const View& logits) {
+  std::int64_t output_width() const noexcept {
+    return output_ == Output::logits ? model_.info_.vocab_size : model_.hidden_size_;
+  }
+
+  // output: [slice.logits_rows.size(), vocab_size or hidden_size] f32.
+  void run(const BatchSlice& slice, const View& output) {
     const Workspace::Scope scope(*ctx_.workspace);
     const bool drops_rows = !slice.logits_rows.empty() && std::ssize(slice.logits_rows) < slice.num_tokens();
     const AttentionRows last_rows = drops_rows ? logits_queries(slice) : AttentionRows();
     begin(slice, last_rows);
-    is_decode_ = !drops_rows && !logits.empty() && slice.num_tokens() == std::ssize(slice.rows.context_lens);
+    is_decode_ = output_ == Output::logits && !drops_rows && !output.empty() &&
+                 slice.num_tokens() == std::ssize(slice.rows.context_lens);
     if (ctx_.graphs != nullptr && is_decode_)
-      ctx_.graphs->run(graph_key(logits), [&] { compute(logits, drops_rows); });
+      ctx_.graphs->run(graph_key(output), [&] { compute(output, drops_rows); });
     else
-      compute(logits, drops_rows);
+      compute(output, drops_rows);
   }
 
   // residual: [slice.num_tokens(), hidden_size] f32, taken through one layer.
@@ -72,7 +79,7 @@ class Decoder::Pass {
   }
 
  private:
-  void compute(const View& logits, bool drops_rows) {
+  void compute(const View& output, bool drops_rows) {
     const DecoderWeights& weights = model_.weights_;
     make_rope_table();
     embed();
@@ -82,10 +89,13 @@ class Decoder::Pass {
       finish_layer(i, query, attention_);
     }
     View query = project(last);
-    if (logits.empty()) return;
+    if (output.empty()) return;
     if (drops_rows) query = keep_logits_rows(query);
     finish_layer(last, query, drops_rows ? last_attention_ : attention_);
-    weights.head.apply(ctx_, weights.final_norm, rows(residual_), logits);
+    if (output_ == Output::hidden)
+      weights.final_norm.apply(ctx_, rows(residual_), output);
+    else
+      weights.head.apply(ctx_, weights.final_norm, rows(residual_), output);
   }
 
   // The same scratch and integers lie at the same places whenever the workspace is used in the same way.
@@ -208,6 +218,7 @@ class Decoder::Pass {
   Ctx& ctx_;
   const Decoder& model_;
   KvPool& pool_;
+  const Output output_;
   const LinearObserver* observe_;  // null: nobody looks on
   Workspace::Scope scope_;
   ops::Indices token_ids_, positions_, slots_, logits_rows_;  // of the slice
@@ -240,6 +251,7 @@ Decoder::Decoder(Device device, const HfConfig& config, Rope rope, DecoderWeight
   CHECK(std::ssize(weights_.layers) == config.num_hidden_layers && !weights_.layers.empty());
   info_.num_layers = static_cast<int>(config.num_hidden_layers);
   info_.vocab_size = static_cast<std::int32_t>(config.vocab_size);
+  info_.hidden_size = static_cast<std::int32_t>(config.hidden_size);
   info_.max_position_embeddings = static_cast<std::int32_t>(config.max_position_embeddings);
   info_.kv_layout = {weights_.layers.front().attention.qkv.dtype(), static_cast<std::int32_t>(num_kv_heads_),
                      static_cast<std::int32_t>(head_dim_), block_len};
@@ -264,16 +276,25 @@ void Decoder::quantize_cache(std::int32_t bits, KeyCenters centers) {
 }
 
 void Decoder::forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const {
+  Pass pass(ctx, *this, pool, Pass::Output::logits);
+  run(pass, batch, pool, logits);
+}
+
+void Decoder::forward_hidden(Ctx& ctx, const Batch& batch, KvPool& pool, const View& hidden) const {
+  Pass pass(ctx, *this, pool, Pass::Output::hidden);
+  run(pass, batch, pool, hidden);
+}
+
+void Decoder::run(Pass& pass, const Batch& batch, const KvPool& pool, const View& output) const {
   check_batch(batch);
-  const auto num_tokens = std::ssize(batch.token_ids), num_logits = std::ssize(batch.logits_rows);
-  CHECK(num_logits == 0 || logits.shape == (Shape{num_logits, info_.vocab_size}), "logits are {}",
-        logits.shape.to_string());
-  Pass pass(ctx, *this, pool);
+  const auto num_tokens = std::ssize(batch.token_ids), num_rows = std::ssize(batch.logits_rows);
+  CHECK(num_rows == 0 || output.shape == (Shape{num_rows, pass.output_width()}), "the output is {}",
+        output.shape.to_string());
   for (std::int64_t begin = 0; begin < num_tokens; begin += max_chunk_) {
     const BatchSlice slice =
         slice_batch(batch, begin, std::min<std::int64_t>(begin + max_chunk_, num_tokens), pool.block_len());
     const auto count = std::ssize(slice.logits_rows);
-    pass.run(slice, count == 0 ? View() : logits.rows(slice.first_logit, count));
+    pass.run(slice, count == 0 ? View() : output.rows(slice.first_logit, count));
   }
 }
 
@@ -282,7 +303,7 @@ void Decoder::forward_layer(Ctx& ctx, int layer_idx, const Batch& batch, KvPool&
   check_batch(batch);
   const auto num_tokens = std::ssize(batch.token_ids);
   CHECK(residual.shape == (Shape{num_tokens, hidden_size_}), "residual is {}", residual.shape.to_string());
-  Pass pass(ctx, *this, pool, &observe);
+  Pass pass(ctx, *this, pool, Pass::Output::logits, &observe);
   for (std::int64_t begin = 0; begin < num_tokens; begin += max_chunk_) {
     const BatchSlice slice =
         slice_batch(batch, begin, std::min<std::int64_t>(begin + max_chunk_, num_tokens), pool.block_len());

@@ -40,6 +40,7 @@ class Decoder final : public Model {
 
   const ModelInfo& info() const override { return info_; }
   void forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const override;
+  void forward_hidden(Ctx& ctx, const Batch& batch, KvPool& pool, const View& hidden) const override;
 
   // One layer alone, for calibration: takes `residual`, [num_tokens, hidden_size] f32, through it in place,
   // or as far as `observe` wants it. Token ids and logits_rows do not matter.
@@ -48,6 +49,8 @@ class Decoder final : public Model {
 
  private:
   class Pass;
+
+  void run(Pass& pass, const Batch& batch, const KvPool& pool, const View& output) const;
 
   std::int64_t hidden_size_, intermediate_size_, num_heads_, num_kv_heads_, head_dim_;
   Rope rope_;

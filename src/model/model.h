@@ -12,6 +12,7 @@ namespace lmdeploy {
 struct ModelInfo {
   int num_layers = 0;
   std::int32_t vocab_size = 0;               // width of the logits
+  std::int32_t hidden_size = 0;              // width of what the head reads
   std::int32_t max_position_embeddings = 0;  // longest context that the weights were made for
   ops::KvLayout kv_layout;
   KeyCenters key_centers;              // of kv_layout with 4 bits
@@ -33,6 +34,10 @@ class Model {
   // Computes the batch's tokens, adds their keys and values to the pool, and writes the logits of
   // batch.logits_rows. logits: [logits_rows.size(), vocab_size] f32.
   virtual void forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const = 0;
+
+  // The same without the head: writes what it would read of batch.logits_rows, the outputs of the final norm.
+  // hidden: [logits_rows.size(), hidden_size] f32.
+  virtual void forward_hidden(Ctx& ctx, const Batch& batch, KvPool& pool, const View& hidden) const = 0;
 };
 
 }  // namespace lmdeploy

@@ -56,11 +56,11 @@ void PageProxy::run() {
 
 std::optional<HttpResponse> PageProxy::refuse(const HttpRequest& head) {
   if (std::find(kMethods.begin(), kMethods.end(), head.method) == kMethods.end())
-    return ApiError(405, fmt::format("{} does not pass this proxy", head.method)).response();
+    return ApiError(405, fmt::format("{} does not pass this proxy", head.method)).response_to(head);
   if (has_dot_segment(head.path))
-    return ApiError(404, fmt::format("no such route: {} {}", head.method, head.path)).response();
+    return ApiError(404, fmt::format("no such route: {} {}", head.method, head.path)).response_to(head);
   if (draining_ && head.method == "POST")
-    return ApiError(503, "the server is shutting down and takes no new requests").response();
+    return ApiError(503, "the server is shutting down and takes no new requests").response_to(head);
   return std::nullopt;
 }
 
@@ -71,8 +71,8 @@ void PageProxy::handle(std::shared_ptr<Exchange> exchange) {
     upstream_->forward(std::move(exchange));
 }
 
-HttpResponse PageProxy::error_response(int status, const std::string& message) {
-  return ApiError(status, message).response();
+HttpResponse PageProxy::error_response(const HttpRequest& request, int status, const std::string& message) {
+  return ApiError(status, message).response_to(request);
 }
 
 void PageProxy::done(const HttpRequest& request, const HttpOutcome& outcome) {

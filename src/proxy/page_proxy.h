@@ -17,7 +17,7 @@ class PageProxy final : public HttpHandler {
   std::optional<HttpResponse> refuse(const HttpRequest& head) override;
   void handle(std::shared_ptr<Exchange> exchange) override;
   void decorate(const HttpRequest&, HttpResponse&) override {}
-  HttpResponse error_response(int status, const std::string& message) override;
+  HttpResponse error_response(const HttpRequest& request, int status, const std::string& message) override;
   void begin_drain() override { draining_ = true; }
   void done(const HttpRequest& request, const HttpOutcome& outcome) override;
 

@@ -58,7 +58,7 @@ class Passage {
         502, fmt::format("the server at {} does not answer: {}", url_,
                          whole_.size() > kMaxWholeBytes ? "its answer is too long" : response.failure));
     if (!streams_)
-      exchange_->reply(error.response());
+      exchange_->reply(error.response_to(exchange_->request()));
     else if (response.header("Content-Type").starts_with("text/event-stream"))
       exchange_->post([exchange = exchange_, event = fmt::format("data: {}\n\n", error.body())] {
         exchange->send(event);
@@ -88,7 +88,8 @@ Upstream::~Upstream() {
 void Upstream::forward(std::shared_ptr<Exchange> exchange) {
   const std::lock_guard lock(mutex_);
   if (queue_.size() >= num_idle_ && threads_.size() >= kMaxThreads) {
-    exchange->reply(ApiError(503, "too many requests pass through this proxy, try again later").response());
+    exchange->reply(ApiError(503, "too many requests pass through this proxy, try again later")
+                        .response_to(exchange->request()));
     return;
   }
   queue_.push_back(std::move(exchange));
@@ -117,7 +118,7 @@ void Upstream::work() {
     try {
       Passage(exchange, url_).run(client, ending_);
     } catch (const std::exception& e) {
-      exchange->reply(ApiError(502, e.what()).response());
+      exchange->reply(ApiError(502, e.what()).response_to(exchange->request()));
     }
     lock.lock();
   }

@@ -2,12 +2,14 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <random>
 
 #include "base/log.h"
 #include "server/answer_task.h"
 #include "server/api_error.h"
 #include "server/caller.h"
+#include "server/embedding_task.h"
 #include "text/late_grammar.h"
 
 namespace lmdeploy {
@@ -45,6 +47,26 @@ void log_prompt(const RouteContext& context, const std::string& request_id,
   log::info("{} prompt of {} tokens: {}", request_id, prompt_ids.size(), beginning(text, max_len));
 }
 
+AnswerPermit take_permit(const RouteContext& context, RunningAnswers::Name name) {
+  auto ticket = context.admission.try_admit();
+  if (!ticket)
+    throw ApiError(429, fmt::format("the server answers {} requests at once and is full, try again later",
+                                    context.options.max_concurrent_requests));
+  return {std::move(ticket), context.running, std::move(name)};
+}
+
+// Runs `start` on the exchange's strand.
+void dispatch(const std::shared_ptr<Exchange>& exchange, std::function<void()> start) {
+  exchange->dispatch([exchange, start = std::move(start)] {
+    if (exchange->is_gone()) return;
+    try {
+      start();
+    } catch (const ApiError& e) {
+      exchange->reply(e.response_to(exchange->request()));
+    }
+  });
+}
+
 // What an answer is begun with, once it may be.
 struct Start {
   const RouteContext& context;
@@ -58,14 +80,7 @@ struct Start {
 void begin(const std::shared_ptr<Start>& start) {
   const auto task = std::make_shared<AnswerTask>(start->context.model, start->exchange,
                                                  std::move(start->format), start->options);
-  start->exchange->dispatch([start, task] {
-    if (start->exchange->is_gone()) return;
-    try {
-      task->start(start->prompts, std::move(start->permit));
-    } catch (const ApiError& e) {
-      start->exchange->reply(e.response());
-    }
-  });
+  dispatch(start->exchange, [start, task] { task->start(start->prompts, std::move(start->permit)); });
 }
 
 // On the compiler's thread.
@@ -73,7 +88,7 @@ void begin_in_form(const std::shared_ptr<Start>& start, GrammarCompiler::Compile
   if (const auto* error = std::get_if<Error>(&compiled)) {
     const std::string& field = start->options.form->field;
     const ApiError refusal(400, fmt::format("{}: {}", field, error->what()), {.param = field});
-    start->exchange->reply(refusal.response());
+    start->exchange->reply(refusal.response_to(start->exchange->request()));
     return;
   }
   auto grammar = std::get<std::shared_ptr<const Grammar>>(std::move(compiled));
@@ -89,29 +104,38 @@ void begin_in_form(const std::shared_ptr<Start>& start, GrammarCompiler::Compile
 void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchange,
                   std::unique_ptr<AnswerFormat> format, AnswerOptions options,
                   std::vector<std::vector<TokenId>> prompts) {
-  auto ticket = context.admission.try_admit();
-  if (!ticket)
-    throw ApiError(429, fmt::format("the server answers {} requests at once and is full, try again later",
-                                    context.options.max_concurrent_requests));
   const HttpRequest& request = exchange->request();
   const Caller caller = caller_of(request, context.options.api_keys);
+  AnswerPermit permit =
+      take_permit(context, {caller.owner, request.id, options.session_id, options.answer_id});
   options.generation.sampling = options.sampling.resolve(context.model.sampling, random_seed());
   options.generation.cache_salt = caller.cache_salt;
   options.generation.deadline = deadline_of(context.options);
   if (const std::string* wanted = request.header("x-lmdeploy-timings"))
     options.include_timings = options.include_timings || (*wanted != "0" && *wanted != "false");
   for (const auto& prompt_ids : prompts) log_prompt(context, request.id, prompt_ids);
-  RunningAnswers::Name name{caller.owner, request.id, options.session_id};
-  const auto start = std::make_shared<Start>(Start{context,
-                                                   exchange,
-                                                   std::move(format),
-                                                   std::move(options),
-                                                   std::move(prompts),
-                                                   {std::move(ticket), context.running, std::move(name)}});
+  const auto start =
+      std::make_shared<Start>(Start{context, std::move(exchange), std::move(format), std::move(options),
+                                    std::move(prompts), std::move(permit)});
   if (!start->options.form) return begin(start);
   context.grammars.compile(
       grammar_of(context.model.tokenizer, *start->options.form),
       [start](GrammarCompiler::Compiled compiled) { begin_in_form(start, std::move(compiled)); });
+}
+
+void start_embeddings(const RouteContext& context, std::shared_ptr<Exchange> exchange,
+                      EmbeddingsRequest request, std::vector<std::vector<TokenId>> inputs) {
+  const HttpRequest& head = exchange->request();
+  const Caller caller = caller_of(head, context.options.api_keys);
+  auto permit = std::make_shared<AnswerPermit>(take_permit(context, {caller.owner, head.id}));
+  GenerationParams params;
+  params.sampling.temperature = 0;
+  params.pooling = *request.pooling;
+  params.deadline = deadline_of(context.options);
+  for (const auto& ids : inputs) log_prompt(context, head.id, ids);
+  const auto task = std::make_shared<EmbeddingTask>(context.model, exchange, std::move(request),
+                                                    std::move(params), std::move(inputs));
+  dispatch(exchange, [task, permit] { task->start(std::move(*permit)); });
 }
 
 }  // namespace lmdeploy

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "server/answer_format.h"
+#include "server/embeddings.h"
 #include "server/openai.h"
 #include "server/routes.h"
 
@@ -13,5 +14,8 @@ namespace lmdeploy {
 void start_answer(const RouteContext& context, std::shared_ptr<Exchange> exchange,
                   std::unique_ptr<AnswerFormat> format, AnswerOptions options,
                   std::vector<std::vector<TokenId>> prompts);
+// The same of embeddings. request.pooling is given.
+void start_embeddings(const RouteContext& context, std::shared_ptr<Exchange> exchange,
+                      EmbeddingsRequest request, std::vector<std::vector<TokenId>> inputs);
 
 }  // namespace lmdeploy

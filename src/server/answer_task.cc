@@ -2,44 +2,17 @@
 
 #include <fmt/format.h>
 
+#include "server/answer_errors.h"
 #include "server/answer_tokens.h"
-#include "server/api_error.h"
 #include "server/request_id.h"
 #include "text/characters.h"
 
 namespace lmdeploy {
 namespace {
 
-ApiError error_of(const Rejected& rejected, std::string param) {
-  switch (rejected.reason) {
-    case Rejected::Reason::too_long:
-      return {400, rejected.message, {.param = std::move(param), .code = "context_length_exceeded"}};
-    case Rejected::Reason::queue_full:
-      return {429, rejected.message};
-    case Rejected::Reason::shutting_down:
-    case Rejected::Reason::unhealthy:
-      return {503, rejected.message};
-    case Rejected::Reason::invalid:
-      break;
-  }
-  return {400, rejected.message, {.param = std::move(param)}};
-}
-
-// The client's own abort has no reader; what is left is the server's end.
-ApiError error_of(const TextDelta& delta) {
-  if (delta.finish_reason == FinishReason::abort) return {503, "the server is shutting down"};
-  if (delta.finish_reason == FinishReason::timeout)
-    return {504, "the answer took longer than this server allows (--request-timeout)"};
-  return {500, delta.error};
-}
-
 // Mistral's templates want ids of nine letters and digits.
 constexpr int kCallIdDigits = 24;
 constexpr int kShortCallIdDigits = 9;
-
-bool is_failure(FinishReason reason) {
-  return reason == FinishReason::abort || reason == FinishReason::error || reason == FinishReason::timeout;
-}
 
 }  // namespace
 
@@ -121,18 +94,20 @@ void AnswerTask::on_delta(std::int32_t choice_idx, const TextDelta& delta) {
   }
   if (reason == FinishReason::none || running_ == nullptr) return;  // the reader may have been cut off
   if (choice_idx % options_.num_candidates == 0) usage_.num_cached_tokens += delta.timings.num_cached_tokens;
-  finish_choice(choice_idx, reason);
+  finish_choice(choice_idx, reason, delta.stop_string);
   if (num_unfinished_ == 0 && running_ != nullptr) complete();
 }
 
-void AnswerTask::finish_choice(std::int32_t choice_idx, FinishReason reason) {
+void AnswerTask::finish_choice(std::int32_t choice_idx, FinishReason reason, std::string stop_string) {
   Choice& choice = choices_[static_cast<std::size_t>(choice_idx)];
   choice.finished = true;
   --num_unfinished_;
   usage_.num_completion_tokens += choice.num_generated_tokens;
   if (usage_.num_reasoning_tokens) *usage_.num_reasoning_tokens += choice.num_reasoning_tokens;
-  AnswerChunk end{
-      .choice_idx = choice_idx, .finish_reason = reason, .num_generated_tokens = choice.num_generated_tokens};
+  AnswerChunk end{.choice_idx = choice_idx,
+                  .finish_reason = reason,
+                  .stop_string = std::move(stop_string),
+                  .num_generated_tokens = choice.num_generated_tokens};
   end.ends_with_calls = reason == FinishReason::stop && choice.parser && choice.parser->has_whole_calls();
   deliver(end);
 }
@@ -213,7 +188,7 @@ void AnswerTask::fail(const ApiError& error) {
     exchange_->send(format_->failure(error));
     exchange_->finish();
   } else {
-    exchange_->reply(error.response());
+    exchange_->reply(error.response_to(exchange_->request()));
   }
 }
 

@@ -4,22 +4,14 @@
 #include <optional>
 #include <vector>
 
-#include "server/admission.h"
 #include "server/answer_format.h"
+#include "server/answer_permit.h"
 #include "server/best_answers.h"
 #include "server/exchange.h"
 #include "server/generation.h"
 #include "server/openai.h"
-#include "server/running_answers.h"
 
 namespace lmdeploy {
-
-// The server's leave to make an answer, and the answer's name for those who may end it.
-struct AnswerPermit {
-  std::unique_ptr<Admission::Ticket> ticket;
-  RunningAnswers& running;
-  RunningAnswers::Name name;
-};
 
 class AnswerTask : public std::enable_shared_from_this<AnswerTask> {
  public:
@@ -48,7 +40,7 @@ class AnswerTask : public std::enable_shared_from_this<AnswerTask> {
   void add_pieces(AnswerPieces pieces, AnswerChunk& chunk) const;
   void add_echo(std::int32_t choice_idx, const TextDelta& delta, AnswerChunk& chunk);
   void deliver(const AnswerChunk& chunk);
-  void finish_choice(std::int32_t choice_idx, FinishReason reason);
+  void finish_choice(std::int32_t choice_idx, FinishReason reason, std::string stop_string = {});
   void end_early();
   void fail(const ApiError& error);
   void complete();

@@ -59,7 +59,8 @@ class HttpHandler {
   virtual void handle(std::shared_ptr<Exchange> exchange) = 0;
 
   // The answer to bytes that are no request, and to one that comes too late (408) or too many (503).
-  virtual HttpResponse error_response(int status, const std::string& message) = 0;
+  // `request`: as much of it as is known.
+  virtual HttpResponse error_response(const HttpRequest& request, int status, const std::string& message) = 0;
 
   // Adds what every answer to this request carries.
   virtual void decorate(const HttpRequest& request, HttpResponse& response) = 0;

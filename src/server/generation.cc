@@ -38,6 +38,7 @@ Request engine_request(const ServedModel& model, std::vector<TokenId> prompt_ids
   request.prompt_logprobs = params.prompt_logprobs;
   request.num_top_logprobs = params.num_top_logprobs;
   request.prompt_only = params.prompt_only;
+  request.pooling = params.pooling;
   if (params.grammar) request.mask = params.grammar->begin();
   request.cache_salt = params.cache_salt;
   request.deadline = params.deadline;
@@ -114,6 +115,7 @@ void Generation::on_output(const Output& output) {
                   .top_logprobs = output.top_logprobs,
                   .prompt_scores = output.prompt_scores,
                   .text_offset = state_->decoder.num_chars(),
+                  .embedding = output.embedding,
                   .timings = output.timings};
   // The token that stops an answer is not part of its text.
   if (output.token >= 0 && output.finish_reason != FinishReason::stop)
@@ -122,6 +124,7 @@ void Generation::on_output(const Output& output) {
   if (state_->decoder.stopped()) {
     if (delta.finish_reason == FinishReason::none) state_->engine.abort(state_->request_id);
     delta.finish_reason = FinishReason::stop;
+    delta.stop_string = state_->decoder.stop_string();
   }
   // The callback may abort(), and its last run lets go of what it holds.
   const Callback callback = state_->callback;

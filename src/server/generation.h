@@ -30,10 +30,11 @@ struct GenerationParams {
   std::vector<std::string> stop;        // none empty
   std::vector<TokenBias> logit_bias;    // Request::logit_bias
   std::vector<std::string> bad_words;   // their tokens, with a space before or not, do not come; none empty
-  bool logprobs = false;                // these four as in Request
+  bool logprobs = false;                // these five as in Request
   bool prompt_logprobs = false;
   std::int32_t num_top_logprobs = 0;
   bool prompt_only = false;
+  Pooling pooling = Pooling::none;
   bool continues_prompt = false;  // the text goes on where the prompt ends: a first word keeps its space
   bool include_stop_str_in_output = false;
   bool ignore_eos = false;  // the model's own stop tokens do not end the answer; stop_token_ids still do
@@ -49,7 +50,8 @@ struct GenerationParams {
 struct TextDelta {
   std::string text;  // may be empty: a token whose text is not certain yet
   FinishReason finish_reason = FinishReason::none;
-  std::string error;  // with finish_reason error
+  std::string error;             // with finish_reason error
+  std::string stop_string = {};  // of GenerationParams::stop, where one of these has ended the answer
   std::int32_t num_prompt_tokens = 0;
   std::int32_t num_generated_tokens = 0;  // so far, a stop token included
   TokenId token = -1;                     // of this step; -1: none
@@ -58,7 +60,8 @@ struct TextDelta {
   std::vector<TokenLogprob> top_logprobs = {};
   std::shared_ptr<const std::vector<TokenScore>> prompt_scores = {};
   std::int64_t text_offset = 0;
-  RequestTimings timings = {};  // so far
+  std::shared_ptr<const std::vector<float>> embedding = {};  // with the last delta, as in Output
+  RequestTimings timings = {};                               // so far
 };
 
 class Generation : public std::enable_shared_from_this<Generation> {

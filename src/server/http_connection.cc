@@ -290,7 +290,7 @@ Connection::awaitable<void> Connection::refuse(HttpRequest& head, HttpResponse& 
 
 Connection::awaitable<void> Connection::refuse_with(int status, const std::string& message,
                                                     HttpRequest& head) {
-  HttpResponse response = shared_.handler.error_response(status, message);
+  HttpResponse response = shared_.handler.error_response(head, status, message);
   co_await refuse(head, response);
 }
 

@@ -88,7 +88,7 @@ void SocketExchange::run_guarded(const std::function<void()>& task) {
     if (is_over()) return;
     auto callback = std::exchange(on_gone_, nullptr);
     if (status_ == 0) {
-      reply(host_.handler.error_response(500, "internal error, see the server's log"));
+      reply(host_.handler.error_response(request_, 500, "internal error, see the server's log"));
     } else {
       gone_ = true;
       host_.wake();

@@ -59,29 +59,6 @@ void check_no_template_fields(JsonFields& fields, const ToolUse& tools) {
   fields.boolean("do_preprocess");
 }
 
-std::vector<Prompt> parse_prompts(JsonFields& fields, const RequestLimits& limits) {
-  constexpr std::string_view kExpected =
-      "a string, a list of token ids, or a list of strings or of such lists";
-  const Json* prompt = fields.any("prompt");
-  if (prompt == nullptr) fields.fail("prompt", kExpected, nullptr);
-  if (prompt->is_string()) return {prompt->get<std::string>()};
-  if (!prompt->is_array() || prompt->empty()) fields.fail("prompt", kExpected, *prompt);
-  if (prompt->front().is_number()) return {parse_token_ids(*prompt, "prompt", limits.vocab_size)};
-  if (std::ssize(*prompt) > limits.max_prompts)
-    fields.fail("prompt", fmt::format("at most {} prompts", limits.max_prompts), *prompt);
-  std::vector<Prompt> prompts;
-  for (const Json& element : *prompt) {
-    const std::string path = fmt::format("prompt[{}]", prompts.size());
-    if (element.type() != prompt->front().type() || !(element.is_string() || element.is_array()))
-      fields.fail(path, "a string or a list of token ids, like the others", element);
-    if (element.is_string())
-      prompts.emplace_back(element.get<std::string>());
-    else
-      prompts.emplace_back(parse_token_ids(element, path, limits.vocab_size));
-  }
-  return prompts;
-}
-
 void check_continued(JsonFields& fields, const ChatInput& input) {
   if (input.add_generation_prompt)
     fields.fail("add_generation_prompt", "false where continue_final_message is true", true);
@@ -131,6 +108,30 @@ ChatRequest parse_chat_request(std::string_view body, const RequestLimits& limit
   return request;
 }
 
+std::vector<Prompt> parse_prompts(JsonFields& fields, std::string_view name, std::int32_t max_prompts,
+                                  const RequestLimits& limits) {
+  constexpr std::string_view kExpected =
+      "a string, a list of token ids, or a list of strings or of such lists";
+  const Json* prompt = fields.any(name);
+  if (prompt == nullptr) fields.fail(name, kExpected, nullptr);
+  if (prompt->is_string()) return {prompt->get<std::string>()};
+  if (!prompt->is_array() || prompt->empty()) fields.fail(name, kExpected, *prompt);
+  if (prompt->front().is_number()) return {parse_token_ids(*prompt, fields.path_of(name), limits.vocab_size)};
+  if (std::ssize(*prompt) > max_prompts)
+    fields.fail(name, fmt::format("at most {} texts", max_prompts), *prompt);
+  std::vector<Prompt> prompts;
+  for (const Json& element : *prompt) {
+    const std::string path = fmt::format("{}[{}]", name, prompts.size());
+    if (element.type() != prompt->front().type() || !(element.is_string() || element.is_array()))
+      fields.fail(path, "a string or a list of token ids, like the others", element);
+    if (element.is_string())
+      prompts.emplace_back(element.get<std::string>());
+    else
+      prompts.emplace_back(parse_token_ids(element, path, limits.vocab_size));
+  }
+  return prompts;
+}
+
 CompletionRequest parse_completion_request(std::string_view body, const RequestLimits& limits,
                                            FieldNotes* notes) {
   const Json json = parse_json(body);
@@ -142,7 +143,7 @@ CompletionRequest parse_completion_request(std::string_view body, const RequestL
   generation.continues_prompt = true;
   if (generation.max_new_tokens == 0 && !generation.prompt_only)
     generation.max_new_tokens = std::max(kDefaultCompletionTokens, generation.min_new_tokens);
-  request.prompts = parse_prompts(fields, limits);
+  request.prompts = parse_prompts(fields, "prompt", limits.max_prompts, limits);
   request.suffix = fields.string("suffix").value_or("");
   if (request.echo && !request.suffix.empty())
     fields.fail("suffix", "nothing where echo is true", request.suffix);

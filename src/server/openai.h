@@ -51,6 +51,7 @@ struct AnswerOptions {
   bool include_usage = false;              // a last chunk with the counts
   bool include_timings = false;            // where the time went, in the answer
   std::optional<std::int64_t> session_id;  // a name for /abort_request; no two running answers may share it
+  std::string answer_id;                   // one by which its owner can end it; empty: none
   std::optional<AnswerParsing> parsing;    // of a chat's text; none: it is the content as it stands
 };
 

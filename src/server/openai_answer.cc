@@ -167,8 +167,12 @@ std::string sse_event(std::string_view json) {
   return fmt::format("data: {}\n\n", json);
 }
 
+std::string sse_event(std::string_view event, std::string_view json) {
+  return fmt::format("event: {}\ndata: {}\n\n", event, json);
+}
+
 std::string sse_error(const ApiError& error) {
-  return fmt::format("event: error\ndata: {}\n\n", error.body());
+  return sse_event("error", error.body());
 }
 
 }  // namespace lmdeploy

@@ -35,6 +35,7 @@ struct AnswerChunk {
   std::int32_t choice_idx = 0;
   std::string text = {};
   FinishReason finish_reason = FinishReason::none;
+  std::string stop_string = {};           // which of the request's has ended the choice; empty: none
   TokenId token = -1;                     // -1: none in this chunk
   std::int32_t num_generated_tokens = 0;  // of the choice so far
   std::vector<AnswerToken> tokens = {};   // with their log probabilities, where these were asked for
@@ -84,6 +85,7 @@ nlohmann::ordered_json finish_reason_json(const AnswerChunk& chunk);
 
 // Server-sent events (WHATWG HTML, section 9.2).
 std::string sse_event(std::string_view json);
+std::string sse_event(std::string_view event, std::string_view json);
 std::string sse_error(const ApiError& error);
 inline constexpr std::string_view kSseDone = "data: [DONE]\n\n";
 

@@ -41,24 +41,6 @@ void check_short_string(const JsonFields& fields, std::string_view name, const J
     fields.fail(name, fmt::format("a string of 1 to {} bytes", max_bytes), value);
 }
 
-std::vector<std::string> parse_stop(JsonFields& fields, const RequestLimits& limits) {
-  const Json* stop = fields.any("stop");
-  if (stop == nullptr) return {};
-  if (!stop->is_array()) {
-    check_short_string(fields, "stop", *stop, limits.max_stop_string_bytes);
-    return {stop->get<std::string>()};
-  }
-  if (stop->size() > limits.max_stop_strings)
-    fields.fail("stop", fmt::format("at most {} strings", limits.max_stop_strings), *stop);
-  std::vector<std::string> strings;
-  for (const Json& element : *stop) {
-    check_short_string(fields, fmt::format("stop[{}]", strings.size()), element,
-                       limits.max_stop_string_bytes);
-    strings.push_back(element.get<std::string>());
-  }
-  return strings;
-}
-
 std::vector<TokenId> parse_stop_token_ids(JsonFields& fields, const RequestLimits& limits) {
   const Json* ids = fields.any("stop_token_ids");
   if (ids == nullptr) return {};
@@ -140,6 +122,31 @@ void check_not_built(JsonFields& fields) {
 
 }  // namespace
 
+std::string parse_model(JsonFields& fields) {
+  auto model = fields.string("model");
+  if (!model) fields.fail("model", "the name of a model, see /v1/models", nullptr);
+  return std::move(*model);
+}
+
+std::vector<std::string> parse_stop_strings(JsonFields& fields, std::string_view name,
+                                            const RequestLimits& limits) {
+  const Json* stop = fields.any(name);
+  if (stop == nullptr) return {};
+  if (!stop->is_array()) {
+    check_short_string(fields, name, *stop, limits.max_stop_string_bytes);
+    return {stop->get<std::string>()};
+  }
+  if (stop->size() > limits.max_stop_strings)
+    fields.fail(name, fmt::format("at most {} strings", limits.max_stop_strings), *stop);
+  std::vector<std::string> strings;
+  for (const Json& element : *stop) {
+    check_short_string(fields, fmt::format("{}[{}]", name, strings.size()), element,
+                       limits.max_stop_string_bytes);
+    strings.push_back(element.get<std::string>());
+  }
+  return strings;
+}
+
 SamplingOverrides parse_sampling(JsonFields& fields) {
   SamplingOverrides sampling;
   sampling.temperature = cast<float>(fields.number("temperature", 0, kMaxTemperature));
@@ -165,15 +172,19 @@ GenerationParams parse_generation(JsonFields& fields, const RequestLimits& limit
   if (max_new_tokens && params.min_new_tokens > *max_new_tokens)
     fields.fail("min_new_tokens", fmt::format("at most max_tokens ({})", *max_new_tokens),
                 params.min_new_tokens);
+  parse_shape(fields, limits, params);
+  return params;
+}
+
+void parse_shape(JsonFields& fields, const RequestLimits& limits, GenerationParams& params) {
   params.logit_bias = parse_logit_bias(fields, limits);
   params.bad_words = parse_bad_words(fields, limits);
-  params.stop = parse_stop(fields, limits);
+  params.stop = parse_stop_strings(fields, "stop", limits);
   params.stop_token_ids = parse_stop_token_ids(fields, limits);
   params.include_stop_str_in_output = fields.boolean("include_stop_str_in_output").value_or(false);
   params.ignore_eos = fields.boolean("ignore_eos").value_or(false);
   params.skip_special_tokens = fields.boolean("skip_special_tokens").value_or(true);
   params.spaces_between_special_tokens = fields.boolean("spaces_between_special_tokens").value_or(true);
-  return params;
 }
 
 std::vector<TokenId> parse_token_ids(const Json& list, const std::string& path, std::int32_t vocab_size) {
@@ -205,9 +216,7 @@ std::optional<std::int64_t> parse_session_id(JsonFields& fields) {
 AnswerOptions parse_answer_options(JsonFields& fields, const RequestLimits& limits,
                                    std::int32_t min_max_tokens) {
   AnswerOptions options;
-  auto model = fields.string("model");
-  if (!model) fields.fail("model", "the name of a model, see /v1/models", nullptr);
-  options.model = std::move(*model);
+  options.model = parse_model(fields);
   options.sampling = parse_sampling(fields);
   options.generation = parse_generation(fields, limits, min_max_tokens);
   options.num_choices = static_cast<std::int32_t>(fields.integer("n", 1, limits.max_choices).value_or(1));

@@ -28,12 +28,6 @@ std::string parse_text_part(const Json& part, const std::string& path) {
   return *text;
 }
 
-// Of a call's arguments: what a template reads is the object, where the text is one.
-Json parse_arguments(const std::string& text) {
-  Json arguments = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  return arguments.is_object() ? arguments : Json(text);
-}
-
 Json parse_tool_call(const Json& call, const std::string& path) {
   JsonFields fields(call, path);
   if (const auto type = fields.string("type"); type && *type != "function")
@@ -112,6 +106,15 @@ Json parse_message(const Json& message, const std::string& path) {
 }
 
 }  // namespace
+
+Json parse_arguments(const std::string& text) {
+  try {
+    const Json arguments = parse_json(text);
+    return arguments.is_object() ? arguments : Json(text);
+  } catch (const ApiError&) {
+    return text;
+  }
+}
 
 Json parse_messages(const Json& messages, std::size_t max_messages) {
   if (!messages.is_array() || messages.empty() || messages.size() > max_messages)

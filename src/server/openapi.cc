@@ -87,7 +87,9 @@ Json media(std::string_view type) {
 
 // "/v1/models/*" -> "/v1/models/{id}", as OpenAPI writes it.
 std::string path_template(std::string_view path) {
-  return path.ends_with("/*") ? fmt::format("{}{{id}}", path.substr(0, path.size() - 1)) : std::string(path);
+  const std::size_t star = path.find('*');
+  if (star == path.npos) return std::string(path);
+  return fmt::format("{}{{id}}{}", path.substr(0, star), path.substr(star + 1));
 }
 
 // In the order in which the page shows them.
@@ -95,8 +97,10 @@ constexpr std::array<std::string_view, 4> kTags{"Generation", "Tokens", "Models"
 
 std::string_view tag_of(const DocumentedRoute& route) {
   if (route.path.starts_with("/v1/models")) return "Models";
+  if (route.path.starts_with("/v1/responses")) return "Generation";
   if (route.method != "POST") return "Operation";
-  const bool is_about_tokens = route.path.ends_with("encode") || route.path.ends_with("tokenize");
+  const bool is_about_tokens =
+      route.path.ends_with("encode") || route.path.ends_with("tokenize") || route.path.ends_with("_tokens");
   return is_about_tokens ? "Tokens" : "Generation";
 }
 
@@ -110,7 +114,7 @@ Json shown_example(const BodyDocs& docs, const OpenApiOptions& options) {
 Json operation(const DocumentedRoute& route, const BodyDocs* body, const OpenApiOptions& options) {
   Json produced = media(body == nullptr ? route.produces : "application/json");
   Json result{{"summary", route.summary}, {"tags", {tag_of(route)}}};
-  if (route.path.ends_with("/*"))
+  if (route.path.find('*') != route.path.npos)
     result["parameters"] = {
         {{"name", "id"}, {"in", "path"}, {"required", true}, {"schema", {{"type", "string"}}}}};
   if (body != nullptr) {

@@ -24,7 +24,7 @@ struct BodyDocs {
   std::vector<FieldText> texts;
 };
 
-// One for each POST of the table of routes.
+// One for each POST of the table of routes that has a body.
 std::vector<BodyDocs> all_body_docs();
 
 // The schema of a body: runs the parser over the examples. A field is required where every example has it and
@@ -33,7 +33,7 @@ Json body_schema(const BodyDocs& docs, const RequestLimits& limits);
 
 struct DocumentedRoute {
   std::string_view method;
-  std::string_view path;  // a final "/*" stands for any rest
+  std::string_view path;  // as Route::path
   std::string_view summary;
   std::string_view produces;  // the media type of a GET's answer
   bool needs_key = true;

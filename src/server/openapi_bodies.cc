@@ -64,10 +64,7 @@ BodyDocs completion_docs() {
               {"prompt",
                "A text, its token ids, or a list of either, each answered on its own.",
                {},
-               R"({"anyOf": [{"type": "string"},
-                             {"type": "array", "items": {"type": "string"}},
-                             {"type": "array", "items": {"type": "integer"}},
-                             {"type": "array", "items": {"type": "array", "items": {"type": "integer"}}}]})"},
+               kTextsOrIds},
               {"max_tokens", "Most tokens of an answer; 0 where echo is true: only the prompt.", "16"},
               {"logprobs", "Log probabilities of the tokens, and so many most likely ones beside each."},
               {"suffix", "What follows the answer, of models that fill gaps.", "\"\""},
@@ -81,6 +78,8 @@ BodyDocs completion_docs() {
 std::vector<BodyDocs> all_body_docs() {
   std::vector<BodyDocs> docs = native_body_docs();
   docs.insert(docs.begin(), {chat_docs(), completion_docs()});
+  for (const auto more : {embeddings_body_docs, responses_body_docs, anthropic_body_docs})
+    for (BodyDocs& one : more()) docs.push_back(std::move(one));
   return docs;
 }
 

@@ -6,9 +6,11 @@ namespace lmdeploy {
 
 // What one request may ask for; more is refused with a 400 that names the limit.
 struct RequestLimits {
-  std::int32_t vocab_size = 0;    // token ids in a request are below it
-  std::int32_t max_choices = 16;  // n
-  std::int32_t max_prompts = 64;  // of one completions request
+  std::int32_t vocab_size = 0;               // token ids in a request are below it
+  std::int32_t hidden_size = 0;              // dimensions of an embedding
+  std::int32_t max_choices = 16;             // n
+  std::int32_t max_prompts = 64;             // of one completions request
+  std::int32_t max_embedding_inputs = 2048;  // of one request
   std::size_t max_stop_strings = 16;
   std::size_t max_stop_string_bytes = 256;
   std::size_t max_stop_tokens = 256;

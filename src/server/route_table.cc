@@ -8,11 +8,14 @@
 #include <set>
 
 #include "server/answer_routes.h"
+#include "server/anthropic_routes.h"
 #include "server/docs_routes.h"
+#include "server/embedding_routes.h"
 #include "server/metrics_route.h"
 #include "server/model_routes.h"
 #include "server/native_routes.h"
 #include "server/page_routes.h"
+#include "server/responses_routes.h"
 #include "server/token_routes.h"
 
 namespace lmdeploy {
@@ -32,6 +35,14 @@ constexpr std::array kRoutes{
     Route{"GET", "/v1/models/*", kKey, get_model, "One of these names"},
     Route{"POST", "/v1/chat/completions", kKey, chat_completions, "Answer a conversation"},
     Route{"POST", "/v1/completions", kKey, completions, "Continue a text"},
+    Route{"POST", "/v1/embeddings", kKey, embeddings, "Texts to vectors"},
+    Route{"POST", "/v1/responses", kKey, create_response, "Answer, and keep the answer"},
+    Route{"GET", "/v1/responses/*", kKey, get_response, "An answer that was kept"},
+    Route{"DELETE", "/v1/responses/*", kKey, delete_response, "Keep an answer no longer"},
+    Route{"POST", "/v1/responses/*/cancel", kKey, cancel_response, "End an answer that is being made"},
+    Route{"POST", "/v1/messages", kKey, messages, "Answer a conversation, as Anthropic does"},
+    Route{"POST", "/v1/messages/count_tokens", kKey, count_message_tokens,
+          "How many tokens such a conversation has"},
     Route{"POST", "/generate", kKey, generate_native, "Continue a text or token ids, as LMDeploy does"},
     Route{"POST", "/v1/chat/interactive", kKey, chat_interactive, "A conversation that the server keeps"},
     Route{"POST", "/abort_request", kKey, abort_request, "End answers that are being made"},
@@ -52,9 +63,13 @@ constexpr Route kPageAtRoot{"GET", "/", kOpen, chat_page, "A page to chat with t
 }  // namespace
 
 bool Route::matches(std::string_view path_in) const {
-  if (!path.ends_with("/*")) return path == path_in;
-  const std::string_view prefix = path.substr(0, path.size() - 1);
-  return path_in.starts_with(prefix) && path_in.size() > prefix.size();
+  const std::size_t star = path.find('*');
+  if (star == path.npos) return path == path_in;
+  const std::string_view prefix = path.substr(0, star), suffix = path.substr(star + 1);
+  if (!path_in.starts_with(prefix) || !path_in.ends_with(suffix)) return false;
+  if (path_in.size() <= prefix.size() + suffix.size()) return false;
+  const std::string_view rest = path_in.substr(prefix.size(), path_in.size() - prefix.size() - suffix.size());
+  return suffix.empty() || rest.find('/') == rest.npos;
 }
 
 RouteTable::RouteTable(const ServerOptions& options) {

@@ -16,7 +16,7 @@ struct Route {
   enum class Access : std::uint8_t { key, open };
 
   std::string_view method;
-  std::string_view path;  // a final "/*" stands for any rest
+  std::string_view path;  // "/*" stands for any rest at the end, for one name elsewhere
   Access access;
   void (*run)(const RouteContext& context, std::shared_ptr<Exchange> exchange);
   std::string_view summary;                        // for /openapi.json

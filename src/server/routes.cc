@@ -78,7 +78,8 @@ Routes::Routes(const ServerOptions& options)
       table_(options),
       cors_(options),
       admission_(options.max_concurrent_requests),
-      sessions_({.max_sessions = options.max_sessions, .idle_timeout = options.session_timeout}) {}
+      sessions_({.max_sessions = options.max_sessions, .idle_timeout = options.session_timeout}),
+      responses_({.max_responses = options.max_stored_responses}) {}
 
 void Routes::serve(const ServedModel& model) {
   CHECK(!served_.has_value(), "a second model");
@@ -89,9 +90,10 @@ void Routes::serve(const ServedModel& model) {
   }
   RequestLimits limits = options_.limits;
   limits.vocab_size = model.tokenizer.vocab_size();
+  limits.hidden_size = model.engine.hidden_size();
   grammars_.emplace(model.tokenizer, model.eos_ids);
-  served_.emplace(RouteContext{options_, *model_, admission_, running_, sessions_, *grammars_, draining_,
-                               limits, longest_prompt_bytes(model),
+  served_.emplace(RouteContext{options_, *model_, admission_, running_, sessions_, responses_, *grammars_,
+                               draining_, limits, longest_prompt_bytes(model),
                                openapi_of(table_, options_, *model_, limits)});
   context_ = &*served_;
 }
@@ -102,30 +104,31 @@ std::optional<HttpResponse> Routes::refuse(const HttpRequest& head) {
     return Cors::is_preflight(head) ? cors_.preflight_response(head, methods) : options_response(methods);
   // The key comes before anything that would tell which routes there are.
   if (!table_.is_open(head.path) && !has_valid_key(head, options_.api_keys))
-    return ApiError(401, "expected a valid API key in `Authorization: Bearer KEY`").response();
+    return ApiError(401, "expected a valid API key in `Authorization: Bearer KEY`").response_to(head);
   if (methods.empty())
-    return ApiError(404, fmt::format("no such route: {} {}", head.method, head.path)).response();
+    return ApiError(404, fmt::format("no such route: {} {}", head.method, head.path)).response_to(head);
   const Route* route = table_.find(head.path, head.method);
   if (route == nullptr) {
     HttpResponse response =
         ApiError(405, fmt::format("{} does not take {}, only {}", head.path, head.method, methods))
-            .response();
+            .response_to(head);
     response.set("Allow", methods);
     return response;
   }
   if (route->method == "POST")
-    if (const auto error = check_body_headers(head)) return error->response();
+    if (const auto error = check_body_headers(head)) return error->response_to(head);
   return refuse_by_state(*route, head);
 }
 
 std::optional<HttpResponse> Routes::refuse_by_state(const Route& route, const HttpRequest& head) const {
   if (context_ == nullptr) {
     if (route.run == chat_page) return page_response(head);  // which says that the model is being loaded
-    return head.path == "/health" ? loading_response()
-                                  : ApiError(503, "the model is being loaded, try again later").response();
+    return head.path == "/health"
+               ? loading_response()
+               : ApiError(503, "the model is being loaded, try again later").response_to(head);
   }
   if (draining_ && head.method == "POST")
-    return ApiError(503, "the server is shutting down and takes no new requests").response();
+    return ApiError(503, "the server is shutting down and takes no new requests").response_to(head);
   return std::nullopt;
 }
 
@@ -152,9 +155,9 @@ void Routes::run(const Route& route, const std::shared_ptr<Exchange>& exchange) 
   try {
     route.run(*context_, exchange);
   } catch (const ApiError& e) {
-    exchange->reply(e.response());
+    exchange->reply(e.response_to(exchange->request()));
   } catch (const Error& e) {
-    exchange->reply(ApiError(400, e.what()).response());
+    exchange->reply(ApiError(400, e.what()).response_to(exchange->request()));
   }
 }
 
@@ -162,8 +165,8 @@ void Routes::decorate(const HttpRequest& request, HttpResponse& response) {
   cors_.add_headers(request, response);
 }
 
-HttpResponse Routes::error_response(int status, const std::string& message) {
-  return ApiError(status, message).response();
+HttpResponse Routes::error_response(const HttpRequest& request, int status, const std::string& message) {
+  return ApiError(status, message).response_to(request);
 }
 
 void Routes::done(const HttpRequest& request, const HttpOutcome& outcome) {

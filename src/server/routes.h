@@ -4,6 +4,7 @@
 #include "server/exchange.h"
 #include "server/metrics.h"
 #include "server/request_limits.h"
+#include "server/response_store.h"
 #include "server/route_table.h"
 #include "server/running_answers.h"
 #include "server/served_model.h"
@@ -21,6 +22,7 @@ struct RouteContext {
   Admission& admission;
   RunningAnswers& running;
   Sessions& sessions;
+  ResponseStore& responses;
   GrammarCompiler& grammars;
   const std::atomic<bool>& draining;  // told to stop: nothing new is begun
   RequestLimits limits;
@@ -39,7 +41,7 @@ class Routes final : public HttpHandler {
   std::optional<HttpResponse> refuse(const HttpRequest& head) override;
   void handle(std::shared_ptr<Exchange> exchange) override;
   void decorate(const HttpRequest& request, HttpResponse& response) override;
-  HttpResponse error_response(int status, const std::string& message) override;
+  HttpResponse error_response(const HttpRequest& request, int status, const std::string& message) override;
   void begin_drain() override { draining_ = true; }
   void done(const HttpRequest& request, const HttpOutcome& outcome) override;
 
@@ -53,6 +55,7 @@ class Routes final : public HttpHandler {
   Admission admission_;
   RunningAnswers running_;
   Sessions sessions_;
+  ResponseStore responses_;
   std::atomic<bool> draining_{false};
   std::optional<Metrics> metrics_;  // empty with --disable-metrics
   std::optional<ServedModel> model_;

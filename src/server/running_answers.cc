@@ -16,7 +16,8 @@ std::unique_ptr<RunningAnswers::Ticket> RunningAnswers::add(Name name, std::func
                        return a.session_id == name.session_id && a.owner == name.owner;
                      });
   if (taken) return nullptr;
-  answers_.push_back({std::move(name.owner), std::move(name.request_id), name.session_id, std::move(end)});
+  answers_.push_back({std::move(name.owner), std::move(name.request_id), name.session_id,
+                      std::move(name.answer_id), std::move(end)});
   return std::make_unique<Ticket>(*this, std::prev(answers_.end()));
 }
 
@@ -28,7 +29,8 @@ int RunningAnswers::end(const Selection& selection) {
       if (answer.owner != selection.owner) continue;
       const bool by_request = !selection.request_id.empty() && answer.request_id == selection.request_id;
       const bool by_session = selection.session_id && answer.session_id == selection.session_id;
-      if (selection.all || by_request || by_session) selected.push_back(answer.end);
+      const bool by_answer = !selection.answer_id.empty() && answer.answer_id == selection.answer_id;
+      if (selection.all || by_request || by_session || by_answer) selected.push_back(answer.end);
     }
   }
   for (const auto& end_answer : selected) end_answer();

@@ -17,6 +17,7 @@ class RunningAnswers {
     std::string owner;  // Caller::owner
     std::string request_id;
     std::optional<std::int64_t> session_id;
+    std::string answer_id;
     std::function<void()> end;
   };
   using Answers = std::list<Answer>;
@@ -39,16 +40,18 @@ class RunningAnswers {
     std::string owner;
     std::string request_id;
     std::optional<std::int64_t> session_id = {};
+    std::string answer_id = {};  // the API's; empty: none by which it is to be ended
   };
   // `end` may be called several times, from any thread, also shortly after the ticket has gone; it must not
   // block. Null where an answer of that owner has the session's id already.
   std::unique_ptr<Ticket> add(Name name, std::function<void()> end);
 
-  // Which of an owner's answers: those with this request id or session id, or all.
+  // Which of an owner's answers: those with one of these ids, or all.
   struct Selection {
     std::string owner;
     std::string request_id = {};  // empty: none by this
     std::optional<std::int64_t> session_id = {};
+    std::string answer_id = {};  // empty: none by this
     bool all = false;
   };
   int end(const Selection& selection);  // how many were told

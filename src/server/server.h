@@ -40,6 +40,10 @@ struct ServerOptions {
   std::int32_t max_sessions = 4096;
   std::chrono::seconds session_timeout{600};  // without a request
 
+  Pooling embedding_pooling = Pooling::last;  // where a request says nothing
+
+  std::int32_t max_stored_responses = 4096;  // of /v1/responses, to be read and gone on with
+
   bool disable_fastapi_docs = false;  // no page at / and no /openapi.json
   bool disable_metrics = false;       // no /metrics, and nothing is counted
   bool disable_page = false;          // no chat page at /chat

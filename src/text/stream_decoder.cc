@@ -109,6 +109,7 @@ std::string StreamDecoder::release(bool all) {
   if (const auto stop = stops_.feed(std::string_view(pending_).substr(num_matched_))) {
     stopped_ = true;
     const std::size_t end = num_matched_ + stop->end;
+    stop_string_ = pending_.substr(end - stop->stop_len, stop->stop_len);
     len = options_.include_stop_str_in_output ? end : end - stop->stop_len;
   } else {
     len = all ? pending_.size() : pending_.size() - stops_.held_len();

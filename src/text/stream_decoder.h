@@ -31,7 +31,8 @@ class StreamDecoder {
   std::string feed(TokenId token);
   // What was held back, once no token follows. An unfinished character becomes U+FFFD.
   std::string finish();
-  bool stopped() const noexcept { return stopped_; }  // a stop string was met
+  bool stopped() const noexcept { return stopped_; }                        // a stop string was met
+  const std::string& stop_string() const noexcept { return stop_string_; }  // that one
   // Characters of the text that are certain so far, given out or held back.
   std::int64_t num_chars() const noexcept { return num_chars_; }
 
@@ -53,6 +54,7 @@ class StreamDecoder {
   std::size_t num_matched_ = 0;  // bytes of pending_ that the matcher has seen
   std::int64_t num_chars_ = 0;
   bool stopped_ = false;
+  std::string stop_string_;
 };
 
 }  // namespace lmdeploy

@@ -86,7 +86,10 @@ def test_no_host_and_two_hosts(hostile_server):
 
 ROUTES = [("GET", "/v1/models"), ("GET", "/v1/models/x"), ("GET", "/metrics"), ("POST", "/v1/chat/completions"),
           ("POST", "/v1/completions"), ("POST", "/v1/encode"), ("POST", "/generate"), ("POST", "/abort_request"),
-          ("POST", "/v1/chat/interactive"), ("POST", "/tokenize"), ("POST", "/detokenize")]
+          ("POST", "/v1/chat/interactive"), ("POST", "/tokenize"), ("POST", "/detokenize"),
+          ("POST", "/v1/responses"), ("GET", "/v1/responses/x"), ("DELETE", "/v1/responses/x"),
+          ("POST", "/v1/responses/x/cancel"), ("POST", "/v1/embeddings"), ("POST", "/v1/messages"),
+          ("POST", "/v1/messages/count_tokens")]
 DISGUISES = ["{}", "/{}", "/.{}", "/x/..{}", "{}/", "{}/.", "/%2e{}", "/x/%2e%2e{}", "http://h{}", "http://evil.example:80{}",
              "https://h/{}", "{}?key=" + KEY, "{}%20", "{}//"]
 

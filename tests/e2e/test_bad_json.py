@@ -7,6 +7,8 @@ import pytest
 from hostile import chat, check_at_base, completion, post
 
 CHAT, COMPLETIONS = "/v1/chat/completions", "/v1/completions"
+RESPONSES, EMBEDDINGS, MESSAGES = "/v1/responses", "/v1/embeddings", "/v1/messages"
+COUNT_TOKENS = "/v1/messages/count_tokens"
 MIN32, MAX32, BIG53, BIG63 = -2**31, 2**31, 2**53, 2**63
 
 
@@ -21,6 +23,9 @@ def refuse(server, path, body, param=None, says=""):
     reply = post(server, path, body)
     assert reply.status == 400, (body if not isinstance(body, bytes) else body[:80], reply)
     error = reply.error
+    if path.startswith(MESSAGES):
+        assert set(error) == {"type", "message"} and json.loads(reply.body)["type"] == "error", reply
+        error.update(param=error["message"].split(":")[0], code=None)
     assert set(error) == {"message", "type", "param", "code"} and error["type"] == "invalid_request_error"
     assert error["message"] and says in error["message"], error
     if param:
@@ -28,7 +33,8 @@ def refuse(server, path, body, param=None, says=""):
 
 
 @pytest.mark.parametrize("path", [CHAT, COMPLETIONS, "/tokenize", "/detokenize", "/v1/encode", "/generate",
-                                  "/abort_request", "/v1/chat/interactive"])
+                                  "/abort_request", "/v1/chat/interactive", RESPONSES, EMBEDDINGS, MESSAGES,
+                                  COUNT_TOKENS])
 def test_what_is_no_json_object(hostile_server, path):
     for body in (b"", b" ", b"null", b"[]", b"1", b'"x"', b"{", b"{}}", b"{'a': 1}", b'{"a": 1,}', b"[" * 100_000,
                  b'{"a":' * 100_000, b'{"model": "\xff"}', b'{"model": "\xed\xa0\x80"}', b'{"model": "\\ud800"}',
@@ -61,6 +67,37 @@ def test_each_field_with_each_wrong_type(hostile_server, field):
             continue
         refuse(hostile_server, CHAT, chat(**{field: value}), field)
         refuse(hostile_server, COMPLETIONS, completion(**{field: value}), field)
+
+
+# Of the other vendors' routes: what each needs, and the fields with the types that they take.
+OTHERS = {
+    RESPONSES: ({"model": chat()["model"], "input": "x", "max_output_tokens": 1}, {
+        "model": {"string"}, "input": {"string"}, "instructions": {"string"}, "max_output_tokens": {"integer"},
+        "previous_response_id": {"string"}, "store": {"bool"}, "stream": {"bool"}, "metadata": {"object"},
+        "temperature": {"integer", "number"}, "top_p": {"integer", "number"}, "top_logprobs": {"integer"},
+        "include": set(), "text": set(), "reasoning": set(), "tools": set(), "tool_choice": set(), "user": {"string"},
+        "stream_options": set(), "parallel_tool_calls": {"bool"}, "background": set(), "truncation": set()}),
+    EMBEDDINGS: ({"model": chat()["model"], "input": "x"}, {
+        "model": {"string"}, "input": {"string", "list"}, "dimensions": {"integer"}, "encoding_format": set(),
+        "pooling": set(), "user": {"string"}}),
+    MESSAGES: ({**chat(), "max_tokens": 1}, {
+        "model": {"string"}, "messages": set(), "max_tokens": {"integer"}, "stop_sequences": set(), "stream": {"bool"},
+        "system": {"string"}, "thinking": set(), "tools": set(), "tool_choice": set(), "metadata": set(),
+        "temperature": {"integer", "number"}, "output_config": set(), "cache_control": {"object"}}),
+}
+HARD_INTEGERS = [-1, 0, MIN32, MAX32, BIG63, 2**64, 1.5, 1e30]
+
+
+@pytest.mark.parametrize("path", OTHERS)
+def test_each_field_of_the_other_routes_with_each_wrong_type(hostile_server, path):
+    body, fields = OTHERS[path]
+    for field, right in fields.items():
+        for kind in set(WRONG) - right:
+            refuse(hostile_server, path, {**body, field: WRONG[kind]}, field)
+    counts = {"max_output_tokens", "dimensions", "max_tokens"} & set(fields)
+    for field in counts:
+        for value in HARD_INTEGERS:
+            refuse(hostile_server, path, {**body, field: value}, field)
 
 
 @pytest.mark.parametrize("body, param", [

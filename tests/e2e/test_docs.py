@@ -42,6 +42,8 @@ def test_each_example_of_the_document_is_answered(server):
     posts = {path: methods["post"] for path, methods in document["paths"].items() if "post" in methods}
     assert {"/v1/chat/completions", "/v1/completions"} <= posts.keys()
     for path, operation in posts.items():
+        if "requestBody" not in operation:  # its path says all
+            continue
         example = operation["requestBody"]["content"]["application/json"]["example"]
         if "prompt" in example or "messages" in example:
             schema = document["components"]["schemas"][

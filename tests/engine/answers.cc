@@ -24,6 +24,7 @@ Sink Answers::sink(int key) {
       answer.prompt_scores = *output.prompt_scores;
       answer.num_prompt_scores++;
     }
+    if (output.embedding != nullptr) answer.embedding = *output.embedding;
     if (output.finish_reason != FinishReason::none) {
       answer.finish_reason = output.finish_reason;
       answer.error = output.error;

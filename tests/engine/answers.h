@@ -18,6 +18,7 @@ struct Answer {
   std::vector<std::vector<TokenLogprob>> top_logprobs;
   std::vector<TokenScore> prompt_scores;
   int num_prompt_scores = 0;  // calls that brought them
+  std::vector<float> embedding;
   FinishReason finish_reason = FinishReason::none;
   std::string error;
   int num_last_calls = 0;   // with a finish_reason: must become 1

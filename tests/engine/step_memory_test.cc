@@ -43,8 +43,8 @@ class StepMemoryTest : public ::testing::Test {
     }
     const std::vector<Draw> draws(sequences.size());
     PromptScores scores(prompt_len, 0);
-    std::vector<PromptScores*> wanted(sequences.size(), nullptr);
-    if (scored) wanted.front() = &scores;
+    std::vector<PromptWork> wanted(sequences.size());
+    if (scored) wanted.front().scores = &scores;
     Runner(*model_, ctx_, kv_pool, num_seqs).run(plan, draws, wanted);
   }
 

@@ -4,14 +4,17 @@
 #include <cstdint>
 #include <string_view>
 
+#include "server/anthropic.h"
 #include "server/api_error.h"
+#include "server/embeddings.h"
 #include "server/native.h"
 #include "server/openai.h"
+#include "server/responses.h"
 #include "server/token_requests.h"
 
 namespace {
 
-constexpr lmdeploy::RequestLimits kLimits{.vocab_size = 1000};
+constexpr lmdeploy::RequestLimits kLimits{.vocab_size = 1000, .hidden_size = 64};
 
 template <typename Parse>
 void parse(const Parse& call) {
@@ -28,6 +31,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view body(reinterpret_cast<const char*>(data), size);
   parse([&] { lmdeploy::parse_chat_request(body, kLimits); });
   parse([&] { lmdeploy::parse_completion_request(body, kLimits); });
+  parse([&] { lmdeploy::parse_responses_request(body, kLimits); });
+  parse([&] { lmdeploy::parse_embeddings_request(body, kLimits); });
+  parse([&] { lmdeploy::parse_messages_request(body, kLimits); });
+  parse([&] { lmdeploy::parse_count_tokens_request(body, kLimits); });
   parse([&] { lmdeploy::parse_generate_request(body, kLimits); });
   parse([&] { lmdeploy::parse_interactive_request(body, kLimits); });
   parse([&] { lmdeploy::parse_abort_request(body); });

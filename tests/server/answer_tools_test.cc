@@ -2,22 +2,13 @@
 // and streamed.
 #include <gtest/gtest.h>
 
-#include <fstream>
 #include <set>
-#include <sstream>
 
 #include "server/test_server.h"
 #include "text/tool_outputs.h"
 
 namespace lmdeploy::testing {
 namespace {
-
-std::string golden_template(const std::string& name) {
-  std::ifstream file(std::string(LMDEPLOY_SOURCE_DIR "/tests/golden/templates/") + name);
-  std::stringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
 
 const Json kTools = Json::parse(R"([
     {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {

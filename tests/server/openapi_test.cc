@@ -17,6 +17,7 @@ namespace {
 RequestLimits limits() {
   RequestLimits limits;
   limits.vocab_size = 64;
+  limits.hidden_size = 8;
   return limits;
 }
 
@@ -148,7 +149,7 @@ TEST(OpenApi, every_route_of_the_server_is_in_the_document_and_answers) {
   for (const auto& [path, methods] : document["paths"].items()) {
     for (const auto& [method, operation] : methods.items()) {
       EXPECT_FALSE(operation["summary"].get<std::string>().empty()) << path;
-      EXPECT_EQ(operation.contains("requestBody"), method == "post") << path;
+      EXPECT_EQ(operation.contains("requestBody"), method == "post" && !path.ends_with("/cancel")) << path;
       RawClient client = server.connect();
       client.send(fmt::format("OPTIONS {} HTTP/1.1\r\nHost: x\r\n\r\n", path));
       std::string allowed = client.read_reply().headers["allow"];

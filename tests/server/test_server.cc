@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 
 #include "base/log.h"
 
@@ -54,6 +56,13 @@ TestSetup::TestSetup() {
   engine.max_batch_size = 64;
   engine.cache_bytes = std::int64_t{8} * model.block_len * 2048;
   engine.num_threads = 1;
+}
+
+std::string golden_template(const std::string& name) {
+  std::ifstream file(std::string(LMDEPLOY_SOURCE_DIR "/tests/golden/templates/") + name);
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
 }
 
 TestSetup slow_setup(std::chrono::microseconds step_time) {

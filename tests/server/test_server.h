@@ -26,6 +26,9 @@ struct TestSetup {
   DialectNames dialect;
 };
 
+// The source of one of tests/golden/templates.
+std::string golden_template(const std::string& name);
+
 // Answers with the last text of the user, markers in it as the special tokens that they are, a byte of the
 // rest in each token: what a model might say is a part of the request. The vocabulary has the markers of
 // every form of tool call.

@@ -45,15 +45,29 @@ std::int32_t token_at(const Batch& batch, std::size_t idx) {
 FakeModel::FakeModel(FakeModelOptions options) : options_(std::move(options)) {
   info_.num_layers = 1;
   info_.vocab_size = options_.vocab_size;
+  info_.hidden_size = 8;
   info_.max_position_embeddings = options_.max_position_embeddings;
   info_.kv_layout = {DType::f16, 1, 2, options_.block_len};  // 8 bytes a token: a Slot
   CHECK(info_.kv_layout.block_bytes() == std::int64_t{options_.block_len} * std::int64_t{sizeof(Slot)});
 }
 
 void FakeModel::forward(Ctx&, const Batch& batch, KvPool& pool, const View& logits) const {
+  CHECK(logits.dim(0) == static_cast<std::int64_t>(batch.logits_rows.size()));
+  run(batch, pool, [&](std::span<const std::int32_t> prefix, std::int64_t row) {
+    logits_after(prefix, {logits.row<float>(row), static_cast<std::size_t>(info_.vocab_size)});
+  });
+}
+
+void FakeModel::forward_hidden(Ctx&, const Batch& batch, KvPool& pool, const View& hidden) const {
+  CHECK(batch.logits_rows.empty() || hidden.dim(0) == static_cast<std::int64_t>(batch.logits_rows.size()));
+  run(batch, pool, [&](std::span<const std::int32_t> prefix, std::int64_t row) {
+    hidden_after(prefix, {hidden.row<float>(row), static_cast<std::size_t>(info_.hidden_size)});
+  });
+}
+
+void FakeModel::run(const Batch& batch, KvPool& pool, const GiveRow& give_row) const {
   const auto deadline = std::chrono::steady_clock::now() + options_.step_time;
   if (options_.on_forward) options_.on_forward(batch);
-  CHECK(logits.dim(0) == static_cast<std::int64_t>(batch.logits_rows.size()));
   CHECK(batch.token_ids.size() == batch.positions.size() &&
         batch.block_tables.size() == batch.context_lens.size() * static_cast<std::size_t>(batch.max_blocks));
   std::size_t logits_row = 0;
@@ -75,8 +89,7 @@ void FakeModel::forward(Ctx&, const Batch& batch, KvPool& pool, const View& logi
         CHECK(slot.position == position, "position {} holds the key of position {}", position, slot.position);
         prefix.push_back(slot.token_id);
       }
-      logits_after(prefix, {logits.row<float>(static_cast<std::int64_t>(logits_row)),
-                            static_cast<std::size_t>(info_.vocab_size)});
+      give_row(prefix, static_cast<std::int64_t>(logits_row));
     }
   }
   CHECK(logits_row == batch.logits_rows.size());
@@ -96,6 +109,17 @@ void FakeModel::logits_after(std::span<const std::int32_t> token_ids, std::span<
     if (const std::int32_t token = options_.says(token_ids); token >= 0)
       logits[static_cast<std::size_t>(token)] = 8;
   if (token_ids.back() == options_.loop_token) logits[static_cast<std::size_t>(options_.loop_token)] = 8;
+}
+
+void FakeModel::hidden_after(std::span<const std::int32_t> token_ids, std::span<float> hidden) const {
+  if (token_ids.back() == options_.nan_token) {
+    std::fill(hidden.begin(), hidden.end(), std::numeric_limits<float>::quiet_NaN());
+    return;
+  }
+  std::uint64_t hash = 1;
+  for (const std::int32_t token_id : token_ids) hash = mix(hash ^ static_cast<std::uint64_t>(token_id));
+  for (std::size_t i = 0; i < hidden.size(); i++)
+    hidden[i] = static_cast<float>(mix(hash + i) >> 40) * 0x1p-23F - 1;  // [-1, 1)
 }
 
 std::vector<double> FakeModel::logprobs_after(std::span<const std::int32_t> token_ids) const {

@@ -32,6 +32,7 @@ class FakeModel final : public Model {
 
   const ModelInfo& info() const override { return info_; }
   void forward(Ctx& ctx, const Batch& batch, KvPool& pool, const View& logits) const override;
+  void forward_hidden(Ctx& ctx, const Batch& batch, KvPool& pool, const View& hidden) const override;
 
   // The most likely token after these: what a greedy answer must continue with.
   std::int32_t next_token(std::span<const std::int32_t> token_ids) const;
@@ -39,10 +40,17 @@ class FakeModel final : public Model {
   // logits: [vocab_size]
   void logits_after(std::span<const std::int32_t> token_ids, std::span<float> logits) const;
 
+  // The hidden state of the last of these: a hash of them all. hidden: [hidden_size].
+  void hidden_after(std::span<const std::int32_t> token_ids, std::span<float> hidden) const;
+
   // log_softmax of them, [vocab_size].
   std::vector<double> logprobs_after(std::span<const std::int32_t> token_ids) const;
 
  private:
+  // Calls give_row(prefix, row) for each of batch.logits_rows.
+  using GiveRow = std::function<void(std::span<const std::int32_t>, std::int64_t)>;
+  void run(const Batch& batch, KvPool& pool, const GiveRow& give_row) const;
+
   FakeModelOptions options_;
   ModelInfo info_;
 };

@@ -77,6 +77,8 @@ def test_errors_are_the_clients_own(claude):
 def test_a_key_is_asked_for_as_anthropic_sends_it(guarded):
     server, _ = guarded
     from hostile import KEY
-    with pytest.raises(anthropic.AuthenticationError):
-        ask(anthropic.Anthropic(base_url=server.url, api_key="wrong", max_retries=0))
-    assert ask(anthropic.Anthropic(base_url=server.url, api_key=KEY, max_retries=0), max_tokens=1).content
+    client = lambda key: anthropic.Anthropic(base_url=server.url, api_key=key, max_retries=0)
+    with client("wrong") as stranger, pytest.raises(anthropic.AuthenticationError):
+        ask(stranger)
+    with client(KEY) as known:  # closed: the tests behind this one count the server's connections
+        assert ask(known, max_tokens=1).content

@@ -23,12 +23,13 @@ constexpr std::chrono::milliseconds kProbeInterval = std::chrono::seconds(1);
 constexpr std::int32_t kBlocksAhead = 16;
 constexpr double kPreparingShare = 0.1;
 
-// `masks`: gets the request's, if it has one.
+// `masks`: gets what makes the request's, if it has one; it may be made before by others, and outlive its
+// request.
 void begin_mask(const ActiveRequest& request, std::optional<TokenId> drawn,
-                std::vector<std::shared_ptr<DrawMask>>& masks) {
+                std::vector<TaskThreads::Task>& masks) {
   if (request.mask == nullptr) return;
   request.mask->begin(drawn);
-  masks.push_back(request.mask);
+  masks.emplace_back([mask = request.mask] { mask->run(); });
 }
 
 }  // namespace
@@ -44,7 +45,7 @@ EngineLoop::EngineLoop(const Model& model, const EngineOptions& options, const S
                static_cast<std::size_t>(options.workspace_bytes), options.eager),
       kv_pool_(make_kv_pool(compute_.ctx(), model.info(), std::int64_t{policy.num_blocks} + 1)),
       runner_(model_, compute_.ctx(), kv_pool_, policy.max_batch_size),
-      mask_workers_(num_mask_workers(options)),
+      num_mask_threads_(num_mask_threads(options)),
       steps_ahead_(num_steps_ahead(options)) {
   compute_.ctx().deterministic = options.deterministic;
   stats_.num_blocks = policy.num_blocks;
@@ -90,7 +91,7 @@ void EngineLoop::prepare_blocks(double step_ms) {
 
 void EngineLoop::take_mail() {
   if (!healthy_) end_all(FinishReason::error, "the model fails even on a single token: " + probe_error_);
-  std::vector<std::shared_ptr<DrawMask>> masks;
+  std::vector<TaskThreads::Task> masks;
   for (auto& request : mail_.requests) {
     const RequestId id = request->sequence.id;
     const auto [entry, is_new] = active_.try_emplace(id, std::move(request));
@@ -99,7 +100,7 @@ void EngineLoop::take_mail() {
     scheduler_.add(entry->second->sequence);
     begin_mask(*entry->second, std::nullopt, masks);
   }
-  mask_workers_.post(std::move(masks));
+  make(std::move(masks));
   mail_.requests.clear();
   for (const RequestId id : mail_.aborts) end_early(id, FinishReason::abort, {});
   mail_.aborts.clear();
@@ -158,6 +159,12 @@ void EngineLoop::draw() {
   }
 }
 
+void EngineLoop::make(std::vector<TaskThreads::Task> masks) {
+  if (masks.empty()) return;
+  if (!mask_threads_) mask_threads_.emplace(num_mask_threads_);
+  mask_threads_->post(std::move(masks));
+}
+
 Draw EngineLoop::next_draw(const ActiveRequest& request) {
   Draw draw = request.sampling.draw();
   if (request.mask == nullptr) return draw;
@@ -187,14 +194,14 @@ bool EngineLoop::take_tokens() {
   }
   count(plan);
   scheduler_.commit(plan, runner_.tokens());
-  std::vector<std::shared_ptr<DrawMask>> masks;
+  std::vector<TaskThreads::Task> masks;
   for (std::size_t i = 0; i < receivers_.size(); i++) {
     const TokenId token = runner_.tokens()[i];
     if (receivers_[i] == nullptr || token < 0) continue;
     receivers_[i]->sampling.accept(token);
     if (receivers_[i]->sequence.finish_reason == FinishReason::none) begin_mask(*receivers_[i], token, masks);
   }
-  mask_workers_.post(std::move(masks));
+  make(std::move(masks));
   return true;
 }
 

@@ -9,9 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include "base/task_threads.h"
 #include "engine/cost_model.h"
 #include "engine/mailbox.h"
-#include "engine/mask_workers.h"
 #include "engine/runner.h"
 #include "engine/scheduler.h"
 #include "model/compute_context.h"
@@ -48,6 +48,7 @@ class EngineLoop {
   void launch();
   void draw();
   Draw next_draw(const ActiveRequest& request);
+  void make(std::vector<TaskThreads::Task> masks);
   bool take_tokens();
   void mark_phases(const StepPlan& plan);
   void count(const StepPlan& plan);
@@ -72,7 +73,8 @@ class EngineLoop {
   KvPool kv_pool_;  // the scheduler's blocks, and one more for probe()
   Runner runner_;
 
-  MaskWorkers mask_workers_;
+  const int num_mask_threads_;
+  std::optional<TaskThreads> mask_threads_;  // from the first mask on
 
   Mailbox::Mail mail_;
   std::unordered_map<RequestId, std::unique_ptr<ActiveRequest>> active_;

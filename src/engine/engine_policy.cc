@@ -72,7 +72,7 @@ std::int32_t max_prompt_tokens(const EngineOptions& options) noexcept {
                                        : options.max_prefill_token_num;
 }
 
-int num_mask_workers(const EngineOptions& options) {
+int num_mask_threads(const EngineOptions& options) {
   constexpr int kMost = 8;
   const int num_cpus = ThreadPool::num_usable_cpus();
   return std::clamp(options.device == Device::cpu ? num_cpus / 8 : num_cpus / 2, 1, kMost);

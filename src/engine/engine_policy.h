@@ -15,7 +15,7 @@ int num_steps_ahead(const EngineOptions& options) noexcept;
 
 // Threads that make the masks of answers with a form. They work beside the device; on the CPU they take from
 // the threads that compute.
-int num_mask_workers(const EngineOptions& options);
+int num_mask_threads(const EngineOptions& options);
 
 // What the scheduler is told of the options, the model and, until steps were measured, of the device. Throws
 // Error where the cache holds no block.

@@ -58,13 +58,8 @@ void parse_choice(JsonFields& fields, ToolUse& use) {
 ToolUse parse_anthropic_tools(JsonFields& fields, const RequestLimits& limits) {
   ToolUse use;
   parse_choice(fields, use);
-  if (const Json* tools = fields.any("tools")) {
-    if (!tools->is_array() || tools->size() > limits.max_tools)
-      fields.fail("tools", fmt::format("a list of at most {} tools", limits.max_tools), *tools);
-    for (const Json& tool : *tools)
-      use.tools.push_back(parse_tool(tool, fmt::format("tools[{}]", use.tools.size()), limits));
-  }
-  check_tool_use(use, limits);
+  use.tools = parse_tool_list(fields, limits, parse_tool);
+  check_tool_use(use);
   return use;
 }
 

@@ -56,13 +56,8 @@ ToolUse parse_response_tools(JsonFields& fields, const RequestLimits& limits) {
   ToolUse use;
   use.parallel = fields.boolean("parallel_tool_calls").value_or(true);
   parse_choice(fields, use);
-  if (const Json* tools = fields.any("tools")) {
-    if (!tools->is_array() || tools->size() > limits.max_tools)
-      fields.fail("tools", fmt::format("a list of at most {} tools", limits.max_tools), *tools);
-    for (const Json& tool : *tools)
-      use.tools.push_back(parse_tool(tool, fmt::format("tools[{}]", use.tools.size()), limits));
-  }
-  check_tool_use(use, limits);
+  use.tools = parse_tool_list(fields, limits, parse_tool);
+  check_tool_use(use);
   return use;
 }
 

@@ -140,7 +140,7 @@ void Routes::handle(std::shared_ptr<Exchange> exchange) {
     run(*route, exchange);
     return;
   }
-  text_worker_.run([this, route, exchange = std::move(exchange)] {
+  text_worker_.post([this, route, exchange = std::move(exchange)] {
     if (exchange->is_gone()) return;
     try {
       run(*route, exchange);

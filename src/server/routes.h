@@ -1,4 +1,5 @@
 #pragma once
+#include "base/task_threads.h"
 #include "server/admission.h"
 #include "server/cors.h"
 #include "server/exchange.h"
@@ -10,7 +11,6 @@
 #include "server/served_model.h"
 #include "server/server.h"
 #include "server/sessions.h"
-#include "server/text_worker.h"
 #include "text/grammar.h"
 
 namespace lmdeploy {
@@ -62,7 +62,9 @@ class Routes final : public HttpHandler {
   std::optional<RouteContext> served_;
   std::atomic<const RouteContext*> context_{nullptr};  // of served_, once it is whole
   std::optional<GrammarCompiler> grammars_;            // of the model; its threads may use all of the above
-  TextWorker text_worker_;                             // last: its task may use all of the above
+  // A thread for requests whose text takes long to read, so that the threads of the sockets stay free to send
+  // what others wait for. Last: its tasks may use all of the above.
+  TaskThreads text_worker_{1};
 };
 
 }  // namespace lmdeploy

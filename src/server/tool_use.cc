@@ -86,22 +86,23 @@ ToolUse parse_tool_use(JsonFields& fields, const RequestLimits& limits) {
   ToolUse use;
   use.parallel = fields.boolean("parallel_tool_calls").value_or(true);
   parse_choice(fields, use);
-  const Json* tools = fields.any("tools");
-  if (tools != nullptr) {
-    if (!tools->is_array() || tools->size() > limits.max_tools)
-      fields.fail("tools", fmt::format("a list of at most {} tools", limits.max_tools), *tools);
-    for (const Json& tool : *tools)
-      use.tools.push_back(parse_tool(tool, fmt::format("tools[{}]", use.tools.size()), limits));
-  }
-  check_tool_use(use, limits);
+  use.tools = parse_tool_list(fields, limits, parse_tool);
+  check_tool_use(use);
   return use;
 }
 
-void check_tool_use(const ToolUse& use, const RequestLimits& limits) {
-  if (use.tools.size() > limits.max_tools)
-    throw ApiError(400,
-                   fmt::format("tools: expected at most {}, found {}", limits.max_tools, use.tools.size()),
-                   {.param = "tools"});
+std::vector<ToolDefinition> parse_tool_list(JsonFields& fields, const RequestLimits& limits,
+                                            ParseTool* parse) {
+  const Json* list = fields.any("tools");
+  if (list == nullptr) return {};
+  if (!list->is_array() || list->size() > limits.max_tools)
+    fields.fail("tools", fmt::format("a list of at most {} tools", limits.max_tools), *list);
+  std::vector<ToolDefinition> tools;
+  for (const Json& tool : *list) tools.push_back(parse(tool, fmt::format("tools[{}]", tools.size()), limits));
+  return tools;
+}
+
+void check_tool_use(const ToolUse& use) {
   for (std::size_t i = 0; i < use.tools.size(); ++i)
     for (std::size_t other = 0; other < i; ++other)
       if (use.tools[i].name == use.tools[other].name)

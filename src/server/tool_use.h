@@ -34,9 +34,15 @@ ToolDefinition parse_function(const Json& function, const std::string& path, con
 // tools, tool_choice and parallel_tool_calls, as OpenAI's chat has them. Throws ApiError (400).
 ToolUse parse_tool_use(JsonFields& fields, const RequestLimits& limits);
 
-// Throws ApiError (400): too many tools, a name twice, a call that is wanted where there is nothing to call.
-// For every API; the names of fields are OpenAI's.
-void check_tool_use(const ToolUse& use, const RequestLimits& limits);
+// The list `tools`, each read by the API's own `parse`, which gets its path for errors. None: empty. Throws
+// ApiError (400).
+using ParseTool = ToolDefinition(const Json& tool, const std::string& path, const RequestLimits& limits);
+std::vector<ToolDefinition> parse_tool_list(JsonFields& fields, const RequestLimits& limits,
+                                            ParseTool* parse);
+
+// Throws ApiError (400): a name twice, a call that is wanted where there is nothing to call. For every API;
+// the names of fields are OpenAI's.
+void check_tool_use(const ToolUse& use);
 
 // `tools` as a chat template reads them: [{"type": "function", "function": {...}}]; null where no tool may be
 // called.

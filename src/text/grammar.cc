@@ -1,13 +1,9 @@
 #include "text/grammar.h"
 
-#include <array>
-#include <condition_variable>
-#include <deque>
 #include <list>
 #include <mutex>
 #include <nlohmann/json.hpp>
 #include <optional>
-#include <thread>
 #include <utility>
 
 #include "text/rust_bridge.h"
@@ -107,9 +103,7 @@ struct GrammarCompiler::Impl {
       : tokenizer(tokenizer_in),
         eos_ids(std::move(eos_ids_in)),
         limits(limits_in),
-        cache(limits.max_cache_bytes) {
-    for (std::thread& thread : threads) thread = std::thread([this] { work(); });
-  }
+        cache(limits.max_cache_bytes) {}
 
   const rust::Vocabulary& vocabulary_once() {
     std::call_once(vocabulary_made, [this] { vocabulary.emplace(make_vocabulary(tokenizer, eos_ids)); });
@@ -122,20 +116,6 @@ struct GrammarCompiler::Impl {
     return cache.find(spec);
   }
 
-  void work() {
-    std::unique_lock lock(tasks_mutex);
-    while (true) {
-      changed.wait(lock, [this] { return stopping || !tasks.empty(); });
-      if (stopping) return;
-      auto task = std::move(tasks.front());
-      tasks.pop_front();
-      lock.unlock();
-      task();
-      task = nullptr;
-      lock.lock();
-    }
-  }
-
   const Tokenizer& tokenizer;
   const std::vector<TokenId> eos_ids;
   const GrammarLimits limits;
@@ -144,26 +124,13 @@ struct GrammarCompiler::Impl {
 
   mutable std::mutex cache_mutex;
   Cache cache;
-
-  std::mutex tasks_mutex;
-  std::condition_variable changed;
-  std::deque<std::function<void()>> tasks;  // under tasks_mutex, as stopping
-  bool stopping = false;
-  std::array<std::thread, 2> threads;  // so that one slow specification does not hold up all others
 };
 
 GrammarCompiler::GrammarCompiler(const Tokenizer& tokenizer, std::vector<TokenId> eos_ids,
                                  GrammarLimits limits)
     : impl_(std::make_unique<Impl>(tokenizer, std::move(eos_ids), limits)) {}
 
-GrammarCompiler::~GrammarCompiler() {
-  {
-    const std::lock_guard lock(impl_->tasks_mutex);
-    impl_->stopping = true;
-  }
-  impl_->changed.notify_all();
-  for (std::thread& thread : impl_->threads) thread.join();
-}
+GrammarCompiler::~GrammarCompiler() = default;
 
 std::shared_ptr<const Grammar> GrammarCompiler::compile(const GrammarSpec& spec) {
   if (auto found = impl_->find(spec)) return found;
@@ -181,7 +148,7 @@ std::shared_ptr<const Grammar> GrammarCompiler::compile(const GrammarSpec& spec)
 
 void GrammarCompiler::compile(GrammarSpec spec, std::function<void(Compiled)> done) {
   if (auto found = impl_->find(spec)) return done(std::shared_ptr<const Grammar>(std::move(found)));
-  auto task = [this, spec = std::move(spec), done = std::move(done)] {
+  threads_.post([this, spec = std::move(spec), done = std::move(done)] {
     const auto compiled = [&]() -> Compiled {
       try {
         return compile(spec);
@@ -192,12 +159,7 @@ void GrammarCompiler::compile(GrammarSpec spec, std::function<void(Compiled)> do
       }
     };
     done(compiled());
-  };
-  {
-    const std::lock_guard lock(impl_->tasks_mutex);
-    impl_->tasks.push_back(std::move(task));
-  }
-  impl_->changed.notify_one();
+  });
 }
 
 std::size_t GrammarCompiler::num_cache_bytes() const {

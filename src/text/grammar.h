@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/task_threads.h"
 #include "engine/token_mask.h"
 #include "text/tokenizer.h"
 
@@ -104,6 +105,8 @@ class GrammarCompiler {
  private:
   struct Impl;
   std::unique_ptr<Impl> impl_;
+  // Two, so that one slow specification does not hold up all others. Last: their tasks use the above.
+  TaskThreads threads_{2};
 };
 
 }  // namespace lmdeploy

@@ -153,20 +153,9 @@ TEST_F(CudaSampleTest, AdjustedIdsLieInAnyBlock) {
 
 TEST_F(CudaSampleTest, AMaskIsABanOfAllOthersAtEverySize) {
   for (const std::int64_t v : kSizes) {
-    const std::vector<float> logits = random_logits(v);
-    std::vector<std::uint32_t> mask(static_cast<std::size_t>((v + 31) / 32));
-    for (std::uint32_t& word : mask) word = rng() % 4 == 0 ? 0 : static_cast<std::uint32_t>(rng());
-    mask[0] |= 1;
-    std::vector<std::int32_t> banned;
-    for (std::int32_t id = 0; id < v; id++)
-      if (!is_allowed({.allowed_mask = mask}, static_cast<std::size_t>(id))) banned.push_back(id);
-    for (SamplingRow row : {SamplingRow{.temperature = 0}, SamplingRow{.seed = 1}, SamplingRow{.top_k = 5},
-                            SamplingRow{.top_p = 0.7F}, SamplingRow{.typical_p = 0.5F}}) {
-      SamplingRow with_bans = row;
-      with_bans.banned_ids = banned;
-      row.allowed_mask = mask;
-      EXPECT_EQ(draw(logits, row, 50), draw(logits, with_bans, 50)) << v;
-    }
+    expect_mask_is_a_ban(random_logits(v), rng, [&](const auto& logits, const SamplingRow& row, int count) {
+      return draw(logits, row, count);
+    });
   }
 }
 

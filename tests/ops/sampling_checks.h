@@ -44,6 +44,24 @@ inline std::vector<double> distribution(const std::vector<float>& logits, const 
   return ref::sampling_distribution({logits.begin(), logits.end()}, options);
 }
 
+// A mask draws as a ban of all the other ids does. draw: (logits, row, number of draws) -> tokens.
+template <class Rng, class Draw>
+void expect_mask_is_a_ban(const std::vector<float>& logits, Rng& rng, const Draw& draw) {
+  std::vector<std::uint32_t> mask((logits.size() + 31) / 32);
+  for (std::uint32_t& word : mask) word = rng() % 4 == 0 ? 0 : static_cast<std::uint32_t>(rng());
+  mask[0] |= 1;
+  std::vector<std::int32_t> banned;
+  for (std::size_t id = 0; id < logits.size(); id++)
+    if (!is_allowed({.allowed_mask = mask}, id)) banned.push_back(static_cast<std::int32_t>(id));
+  for (SamplingRow row : {SamplingRow{.temperature = 0}, SamplingRow{.seed = 1}, SamplingRow{.top_k = 5},
+                          SamplingRow{.top_p = 0.7F}, SamplingRow{.typical_p = 0.5F}}) {
+    SamplingRow with_bans = row;
+    with_bans.banned_ids = banned;
+    row.allowed_mask = mask;
+    EXPECT_EQ(draw(logits, row, 50), draw(logits, with_bans, 50)) << logits.size();
+  }
+}
+
 inline constexpr std::int64_t kDraws = 20000;
 inline constexpr std::int32_t kPenalized[] = {0, 3, 5};
 inline constexpr std::int32_t kBanned[] = {1, 2, 1};

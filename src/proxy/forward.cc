@@ -31,16 +31,11 @@ bool is_of_connection(std::string_view name) {
 
 // Whether the header Connection names this one.
 bool is_named(const std::string* connection, std::string_view name) {
-  if (connection == nullptr) return false;
-  std::string_view rest = *connection;
-  while (!rest.empty()) {
-    std::string_view element = rest.substr(0, rest.find(','));
-    rest.remove_prefix(std::min(element.size() + 1, rest.size()));
-    element.remove_prefix(std::min(element.find_first_not_of(' '), element.size()));
-    element = element.substr(0, element.find(' '));
-    if (equals_ignoring_case(element, name)) return true;
-  }
-  return false;
+  bool found = false;
+  if (connection != nullptr)
+    for_each_element(*connection,
+                     [&](std::string_view element) { found = found || equals_ignoring_case(element, name); });
+  return found;
 }
 
 std::string address_of(const std::string& remote) {

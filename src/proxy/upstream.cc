@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "proxy/forward.h"
 #include "server/api_error.h"
+#include "server/openai_answer.h"
 
 namespace lmdeploy {
 namespace {
@@ -60,7 +61,7 @@ class Passage {
     if (!streams_)
       exchange_->reply(error.response_to(exchange_->request()));
     else if (response.header("Content-Type").starts_with("text/event-stream"))
-      exchange_->post([exchange = exchange_, event = fmt::format("data: {}\n\n", error.body())] {
+      exchange_->post([exchange = exchange_, event = sse_event(error.body())] {
         exchange->send(event);
         exchange->finish();
       });

@@ -1,5 +1,6 @@
 #pragma once
 // Requests and responses as the routes see them: no socket, no HTTP library.
+#include <algorithm>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -16,6 +17,17 @@ struct HttpHeader {
 // The value of the first header of that name, nullptr if there is none.
 const std::string* find_header(const std::vector<HttpHeader>& headers, std::string_view name);
 bool equals_ignoring_case(std::string_view a, std::string_view b);
+// Calls visit(element) for each element of a list such as `gzip;q=0.5, br`, blanks cut off.
+template <typename Visit>
+void for_each_element(std::string_view list, Visit&& visit) {
+  while (!list.empty()) {
+    std::string_view element = list.substr(0, list.find(','));
+    list.remove_prefix(std::min(element.size() + 1, list.size()));
+    while (element.starts_with(' ')) element.remove_prefix(1);
+    while (element.ends_with(' ')) element.remove_suffix(1);
+    visit(element);
+  }
+}
 
 struct HttpRequest {
   std::string method;  // upper case as sent; any token

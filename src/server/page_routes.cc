@@ -34,18 +34,6 @@ const char* media_type_of(std::string_view name) {
   return "application/octet-stream";
 }
 
-// Calls visit(element) for each element of a list such as `gzip;q=0.5, br`, blanks cut off.
-template <typename Visit>
-void for_each_element(std::string_view list, Visit&& visit) {
-  while (!list.empty()) {
-    std::string_view element = list.substr(0, list.find(','));
-    list.remove_prefix(std::min(element.size() + 1, list.size()));
-    while (element.starts_with(' ')) element.remove_prefix(1);
-    while (element.ends_with(' ')) element.remove_suffix(1);
-    visit(element);
-  }
-}
-
 bool accepts_gzip(const HttpRequest& request) {
   const std::string* encodings = request.header("Accept-Encoding");
   bool accepted = false;
